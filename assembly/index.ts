@@ -1,0 +1,182 @@
+/**
+ * The core's ABI: every export, called by `Core` in wasm/core.ts and by nobody else.
+ *
+ * A worker is named by its index, 0…WORKER_COUNT_MAX-1. Numbers are 32 bits wide; bytes and records
+ * pass through the shared memory at the places that layout.ts names.
+ */
+import {
+  ANNOUNCE_SIZE,
+  CONTROL_ARENA,
+  CONTROL_EMPTY_RULES,
+  CONTROL_PAGE_BITS,
+  CONTROL_PAGE_COUNT,
+  CONTROL_RULES,
+  CONTROL_SHARD_BITS,
+  CONTROL_SHARDS,
+  DATAGRAM_IN_SIZE,
+  DATAGRAM_OUT_SIZE,
+  FULL,
+  IO_SLOT_SIZE,
+  MMSGHDR_SIZE,
+  OK,
+  PAGE_SIZE,
+  SHARD_SIZE,
+  WORKER_ADDRESS,
+  WORKER_BATCH,
+  WORKER_BATCH_SIZE,
+  WORKER_COUNT_MAX,
+  WORKER_HEARTBEAT,
+  WORKER_IN,
+  WORKER_IO,
+  WORKER_NUMBER,
+  WORKER_OUT,
+  WORKER_SIZE,
+  WORKERS,
+} from "./layout";
+import * as rules from "./access_rules";
+import { take } from "./memory";
+import * as native from "./native";
+import * as sweep from "./sweep";
+import { answerDatagram } from "./udp";
+
+/** One shard for so much memory keeps every shard small enough to be rehashed at once. */
+const SHARD_SHARE_LOG: u32 = 18;
+const SHARD_BITS_MIN: u32 = 6;
+const SHARD_BITS_MAX: u32 = 14;
+/** Never handed out: room for reads past the last block, and the end stays below 2^32. */
+const END_GUARD: u64 = 65536;
+
+/**
+ * Carves the memory into regions; once, before any worker starts. The settings, keys and texts in
+ * the control block are written by the caller.
+ * @param memoryPages Its size in WebAssembly pages of 64 KiB.
+ */
+export function init(memoryPages: u32): void {
+  const end = <u32> ((<u64> memoryPages << 16) - END_GUARD);
+  const shardBits = min<u32>(
+    max<u32>(32 - clz<u32>(end >> SHARD_SHARE_LOG), SHARD_BITS_MIN),
+    SHARD_BITS_MAX,
+  );
+  const shards = WORKERS + WORKER_COUNT_MAX * WORKER_SIZE;
+  const pageBits = shards + (SHARD_SIZE << shardBits);
+  const bitWordCount = (end / PAGE_SIZE + 63) >> 6;
+  const arena = (pageBits + (bitWordCount << 3) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+  const pageCount = (end - arena) / PAGE_SIZE;
+  store<u32>(CONTROL_SHARD_BITS, shardBits);
+  store<u32>(CONTROL_SHARDS, shards);
+  store<u32>(CONTROL_PAGE_BITS, pageBits);
+  store<u32>(CONTROL_ARENA, arena);
+  store<u32>(CONTROL_PAGE_COUNT, pageCount);
+  store<u32>(CONTROL_RULES, CONTROL_EMPTY_RULES);
+  // What the last words of the bitmap hold beyond the pages counts as taken.
+  for (let page = pageCount; page < bitWordCount << 6; ++page) {
+    const ptr = pageBits + ((page >> 6) << 3);
+    store<u64>(ptr, load<u64>(ptr) | (<u64> 1) << (page & 63));
+  }
+}
+
+/**
+ * Gives a worker its number and buffers; called by the worker itself. One that takes the place of a
+ * dead worker keeps that one's buffers and counters.
+ * @param batchSize Datagrams at once; 0 for a worker that receives none.
+ * @returns `OK` or `FULL`.
+ */
+export function startWorker(index: u32, batchSize: u32): i32 {
+  const worker = workerPtr(index);
+  store<u32>(worker, index + 1, WORKER_NUMBER);
+  store<u32>(worker, 0, WORKER_BATCH);
+  if (batchSize == 0 || load<u32>(worker, WORKER_IN) != 0) return OK;
+  const input = take(worker, batchSize * DATAGRAM_IN_SIZE);
+  const output = take(worker, batchSize * DATAGRAM_OUT_SIZE);
+  const io = take(worker, batchSize * (2 * MMSGHDR_SIZE + IO_SLOT_SIZE));
+  if (input == 0 || output == 0 || io == 0) return FULL;
+  store<u32>(worker, input, WORKER_IN);
+  store<u32>(worker, output, WORKER_OUT);
+  store<u32>(worker, io, WORKER_IO);
+  store<u32>(worker, batchSize, WORKER_BATCH_SIZE);
+  return OK;
+}
+
+/**
+ * Answers the datagram in the worker's input buffer, sent from its ADDRESS record.
+ * @returns Bytes in the output buffer; 0: no answer.
+ */
+export function answerOne(index: u32, byteLength: u32): u32 {
+  const worker = workerPtr(index);
+  enterBatch(worker);
+  const answerLength = answerDatagram(
+    worker,
+    rules.currentRules(),
+    worker + WORKER_ADDRESS,
+    load<u32>(worker, WORKER_IN),
+    byteLength,
+    load<u32>(worker, WORKER_OUT),
+  );
+  leaveBatch(worker);
+  return answerLength;
+}
+
+/** Lays out the worker's message headers (native driver); WORKER_HOST_BASE is set. */
+export function prepareBatch(index: u32): void {
+  native.prepareBatch(workerPtr(index));
+}
+
+/** Answers what recvmmsg received; returns how many send headers are filled (native driver). */
+export function answerBatch(index: u32, socketIndex: u32, datagramCount: u32): u32 {
+  const worker = workerPtr(index);
+  enterBatch(worker);
+  const answerCount = native.answerBatch(worker, rules.currentRules(), socketIndex, datagramCount);
+  leaveBatch(worker);
+  return answerCount;
+}
+
+export function shardCount(): u32 {
+  return sweep.shardCount();
+}
+
+/** Sweeps the next part of a shard; 1 when there is more of it. */
+export function sweepStep(index: u32, shardIndex: u32): u32 {
+  return <u32> sweep.sweepStep(workerPtr(index), shardIndex);
+}
+
+/** Begins new access rules; returns their address, or 0 when memory is full. */
+export function beginRules(
+  index: u32,
+  mode: u32,
+  hashCountMax: u32,
+  ipv4Count: u32,
+  ipv6Count: u32,
+): u32 {
+  return rules.beginRules(workerPtr(index), mode, hashCountMax, ipv4Count, ipv6Count);
+}
+
+/** Reads the next piece of the list at `ptr`, 0 bytes at its end; `OK` or `BAD_LINE`. */
+export function readRules(rulesPtr: u32, ptr: u32, byteLength: u32): i32 {
+  return rules.readRules(rulesPtr, ptr, byteLength);
+}
+
+/** Puts rules in force; returns the ones before. */
+export function swapRules(rulesPtr: u32): u32 {
+  return rules.swapRules(rulesPtr);
+}
+
+/** Gives the memory of rules back that nobody holds. */
+export function dropRules(index: u32, rulesPtr: u32): void {
+  if (rulesPtr != CONTROL_EMPTY_RULES) rules.dropRules(workerPtr(index), rulesPtr);
+}
+
+function workerPtr(index: u32): usize {
+  return WORKERS + index * WORKER_SIZE;
+}
+
+/** From here on the worker may hold the rules in force (access_rules.ts). */
+function enterBatch(worker: usize): void {
+  atomic.store<u32>(worker, load<u32>(worker, WORKER_BATCH) + 1, WORKER_BATCH);
+  store<u32>(worker, load<u32>(worker, WORKER_HEARTBEAT) + 1, WORKER_HEARTBEAT);
+}
+
+function leaveBatch(worker: usize): void {
+  atomic.store<u32>(worker, load<u32>(worker, WORKER_BATCH) + 1, WORKER_BATCH);
+}
+
+if (WORKER_SIZE < 4096 || ANNOUNCE_SIZE != 64) ERROR("The worker's record and its parts disagree");

@@ -1,0 +1,409 @@
+/**
+ * The peers of one torrent and one kind: a swarm, reached by a reference word in the torrent record.
+ *
+ * 0 is an empty swarm, an address one block, an address with bit 0 set a directory: extendible
+ * hashing (Fagin et al., 1979) by the leading bits of the peer's keyed hash. A full block is split
+ * in two, so that no change ever copies more than a block, or the directory's four bytes a slot.
+ * Every function is called with the shard's lock held.
+ */
+import {
+  BLOCK_CLASS,
+  BLOCK_LEECHERS,
+  BLOCK_PARTIAL_SEEDS,
+  BLOCK_SEEDERS,
+  CONTROL_PEER_KEY,
+  DIRECTORY_DEPTH,
+  DIRECTORY_DEPTH_MAX,
+  DIRECTORY_ROLES,
+  DIRECTORY_SLOTS,
+  FULL,
+  LIMIT,
+  META_COMPLETED,
+  OK,
+  ROLE_LEECHER,
+  ROLE_SEEDER,
+  SPAN_MAX,
+} from "./layout";
+import { sipHash } from "./hash";
+import { give, giveBlock, sizeClass, take } from "./memory";
+import {
+  addPeer,
+  blockCapacity,
+  blockCountMax,
+  blockPeers,
+  extraByteLength,
+  extraPtr,
+  findPeer,
+  keyByteLength,
+  keyPtr,
+  metaPtr,
+  peerByteLength,
+  peerRole,
+  removePeer,
+  resizePeerBlock,
+  seenPtr,
+  takePeerBlock,
+} from "./peer_block";
+
+/** Where the peer of the last insert stands, and whether it is new: scratch of this instance. */
+export let foundBlock: usize = 0;
+export let foundIndex: i32 = -1;
+export let foundIsNew: bool = false;
+/** Whether the last insert counted a finished download. */
+export let foundCompleted: bool = false;
+
+export function isDirectory(reference: usize): bool {
+  return (reference & 1) != 0;
+}
+
+export function directoryOf(reference: usize): usize {
+  return reference & ~1;
+}
+
+export function slotBlock(slot: usize): usize {
+  return slot & ~SPAN_MAX;
+}
+
+/** In how many slots, as a power of two, the slot's block stands. */
+export function slotSpan(slot: usize): u32 {
+  return slot & SPAN_MAX;
+}
+
+/** Peers of a role in the swarm. */
+export function swarmRole(reference: usize, role: u32): u32 {
+  if (reference == 0) return 0;
+  return isDirectory(reference)
+    ? load<u32>(directoryOf(reference) + DIRECTORY_ROLES + (role << 2))
+    : load<u8>(reference + role);
+}
+
+/** Peers of the swarm, all roles. */
+export function swarmPeers(reference: usize): u32 {
+  if (reference == 0) return 0;
+  if (!isDirectory(reference)) return blockPeers(reference);
+  const roles = directoryOf(reference) + DIRECTORY_ROLES;
+  return load<u32>(roles) + load<u32>(roles, 4) + load<u32>(roles, 8);
+}
+
+export function hashPeer(key: usize, kind: u32): u64 {
+  return sipHash(CONTROL_PEER_KEY, key, keyByteLength(kind), 1, 3);
+}
+
+/** The hash's leading bits choose the slot, its lowest seven find the peer within the block. */
+function metaOf(hash: u64): u32 {
+  return (<u32> hash << 1) & 0xff;
+}
+
+function slotPtr(reference: usize, hash: u64): usize {
+  const directory = directoryOf(reference);
+  const slot = <u32> (hash >> (64 - load<u32>(directory, DIRECTORY_DEPTH)));
+  return directory + DIRECTORY_SLOTS + (slot << 2);
+}
+
+/** The word that leads to the peer's block: the reference itself, or a slot of the directory. */
+function blockWord(referencePtr: usize, hash: u64): usize {
+  const reference: usize = load<u32>(referencePtr);
+  return isDirectory(reference) ? slotPtr(reference, hash) : referencePtr;
+}
+
+/**
+ * Inserts a peer or brings it up to date; `found…` tell where it stands.
+ * @param completed Whether it says that it has just finished: counted once a peer.
+ * @param extra Address of the extra column's bytes, or 0.
+ * @returns `OK`, `FULL` (not stored, no memory), `LIMIT` (not stored, its hashes collide).
+ */
+export function insertPeer(
+  worker: usize,
+  referencePtr: usize,
+  kind: u32,
+  role: u32,
+  completed: bool,
+  key: usize,
+  extra: usize,
+  now: u32,
+): i32 {
+  const hash = hashPeer(key, kind);
+  const meta = metaOf(hash);
+  foundIsNew = false;
+  foundCompleted = false;
+  foundIndex = -1;
+  let word = blockWord(referencePtr, hash);
+  let block = slotBlock(load<u32>(word));
+  if (block != 0) {
+    const index = findPeer(block, kind, key, meta);
+    if (index >= 0) {
+      updatePeer(referencePtr, block, kind, index, role, completed, key, extra, now);
+      return OK;
+    }
+    // A directory is at most DIRECTORY_DEPTH_MAX deep, so this ends.
+    while (blockPeers(block) == blockCountMax(kind)) {
+      const status = splitBlock(worker, referencePtr, hash, kind);
+      if (status != OK) return status;
+      word = blockWord(referencePtr, hash);
+      block = slotBlock(load<u32>(word));
+    }
+    if (blockPeers(block) == blockCapacity(block, kind)) {
+      block = resizePeerBlock(worker, block, kind, blockPeers(block) + 1);
+      if (block == 0) return FULL;
+      replaceBlock(referencePtr, word, block);
+    }
+  } else {
+    block = takePeerBlock(worker, kind, 1);
+    if (block == 0) return FULL;
+    replaceBlock(referencePtr, word, block);
+  }
+  foundIsNew = true;
+  foundCompleted = completed;
+  foundBlock = block;
+  foundIndex = addPeer(block, kind, role, key, meta | (completed ? META_COMPLETED : 0), now, extra);
+  countRole(referencePtr, role, 1);
+  return OK;
+}
+
+function updatePeer(
+  referencePtr: usize,
+  block: usize,
+  kind: u32,
+  index: u32,
+  role: u32,
+  completed: bool,
+  key: usize,
+  extra: usize,
+  now: u32,
+): void {
+  const capacity = blockCapacity(block, kind);
+  const column = metaPtr(block, kind, capacity);
+  let meta: u32 = load<u8>(column + index);
+  foundCompleted = completed && (meta & META_COMPLETED) == 0;
+  if (completed) meta |= META_COMPLETED;
+  const oldRole = peerRole(block, index);
+  if (oldRole != role) {
+    removePeer(block, kind, index);
+    index = addPeer(block, kind, role, key, meta, now, extra);
+    countRole(referencePtr, oldRole, -1);
+    countRole(referencePtr, role, 1);
+  } else {
+    store<u8>(column + index, meta);
+    store<u16>(seenPtr(block, kind, capacity, index), now);
+    if (extra != 0 && extraByteLength(kind) != 0) {
+      memory.copy(extraPtr(block, kind, capacity, index), extra, extraByteLength(kind));
+    }
+  }
+  foundBlock = block;
+  foundIndex = index;
+}
+
+/** Removes a peer; whether it was there. */
+export function deletePeer(worker: usize, referencePtr: usize, kind: u32, key: usize): bool {
+  const hash = hashPeer(key, kind);
+  const word = blockWord(referencePtr, hash);
+  const block = slotBlock(load<u32>(word));
+  if (block == 0) return false;
+  const index = findPeer(block, kind, key, metaOf(hash));
+  if (index < 0) return false;
+  countRole(referencePtr, peerRole(block, index), -1);
+  removePeer(block, kind, index);
+  if (blockPeers(block) == 0 && word == referencePtr) {
+    giveBlock(worker, block);
+    store<u32>(referencePtr, 0);
+  }
+  return true;
+}
+
+/** Keeps the directory's totals; a single block counts by itself. */
+export function countRole(referencePtr: usize, role: u32, change: i32): void {
+  const reference: usize = load<u32>(referencePtr);
+  if (!isDirectory(reference)) return;
+  const ptr = directoryOf(reference) + DIRECTORY_ROLES + (role << 2);
+  store<u32>(ptr, load<u32>(ptr) + change);
+}
+
+/** Puts a block in the place of the one that `word` leads to, in every slot where it stands. */
+export function replaceBlock(referencePtr: usize, word: usize, block: usize): void {
+  const reference: usize = load<u32>(referencePtr);
+  if (!isDirectory(reference)) {
+    store<u32>(referencePtr, block);
+    return;
+  }
+  const span = slotSpan(load<u32>(word));
+  const slots = directoryOf(reference) + DIRECTORY_SLOTS;
+  const first = ((word - slots) >> 2) >> span << span;
+  fillSlots(slots, first, 1 << span, block | span);
+}
+
+export function fillSlots(slots: usize, first: u32, slotCount: u32, value: usize): void {
+  for (let slot = first; slot < first + slotCount; ++slot) store<u32>(slots + (slot << 2), value);
+}
+
+/** Splits the full block where the hash belongs in two by the next bit of its peers' hashes. */
+function splitBlock(worker: usize, referencePtr: usize, hash: u64, kind: u32): i32 {
+  if (!isDirectory(load<u32>(referencePtr))) {
+    const status = makeDirectory(worker, referencePtr);
+    if (status != OK) return status;
+  }
+  if (slotSpan(load<u32>(slotPtr(load<u32>(referencePtr), hash))) == 0) {
+    const status = doubleDirectory(worker, referencePtr);
+    if (status != OK) return status;
+  }
+  const reference: usize = load<u32>(referencePtr);
+  const word = slotPtr(reference, hash);
+  const span = slotSpan(load<u32>(word)) - 1;
+  const block = slotBlock(load<u32>(word));
+  const shift = 64 - load<u32>(directoryOf(reference), DIRECTORY_DEPTH) + span;
+  const peerCount = blockPeers(block);
+  let upperCount: u32 = 0;
+  for (let index: u32 = 0; index < peerCount; ++index) {
+    upperCount += <u32> ((hashPeer(keyPtr(block, kind, index), kind) >> shift) & 1);
+  }
+  const lower = takePeerBlock(worker, kind, max<u32>(peerCount - upperCount, 1));
+  if (lower == 0) return FULL;
+  const upper = takePeerBlock(worker, kind, max<u32>(upperCount, 1));
+  if (upper == 0) {
+    giveBlock(worker, lower);
+    return FULL;
+  }
+  for (let index: u32 = 0; index < peerCount; ++index) {
+    const isUpper = (hashPeer(keyPtr(block, kind, index), kind) >> shift) & 1;
+    copyPeer(block, index, isUpper ? upper : lower, kind);
+  }
+  const slots = directoryOf(reference) + DIRECTORY_SLOTS;
+  const first = ((word - slots) >> 2) >> (span + 1) << (span + 1);
+  fillSlots(slots, first, 1 << span, lower | span);
+  fillSlots(slots, first + (1 << span), 1 << span, upper | span);
+  giveBlock(worker, block);
+  return OK;
+}
+
+/** Adds the peer of one block to another that has room, columns and role as they are. */
+export function copyPeer(from: usize, index: u32, to: usize, kind: u32): void {
+  const capacity = blockCapacity(from, kind);
+  addPeer(
+    to,
+    kind,
+    peerRole(from, index),
+    keyPtr(from, kind, index),
+    load<u8>(metaPtr(from, kind, capacity) + index),
+    load<u16>(seenPtr(from, kind, capacity, index)),
+    extraByteLength(kind) != 0 ? extraPtr(from, kind, capacity, index) : 0,
+  );
+}
+
+/** Turns a single block into a directory of two slots that both lead to it. */
+function makeDirectory(worker: usize, referencePtr: usize): i32 {
+  const block: usize = load<u32>(referencePtr);
+  const directory = take(worker, DIRECTORY_SLOTS + 8);
+  if (directory == 0) return FULL;
+  store<u32>(directory, 1, DIRECTORY_DEPTH);
+  for (let role: u32 = ROLE_LEECHER; role <= <u32> ROLE_SEEDER; ++role) {
+    store<u32>(directory + DIRECTORY_ROLES + (role << 2), load<u8>(block + role));
+  }
+  fillSlots(directory + DIRECTORY_SLOTS, 0, 2, block | 1);
+  store<u32>(referencePtr, directory | 1);
+  return OK;
+}
+
+function directoryByteLength(depth: u32): u32 {
+  return DIRECTORY_SLOTS + (4 << depth);
+}
+
+function doubleDirectory(worker: usize, referencePtr: usize): i32 {
+  const directory = directoryOf(load<u32>(referencePtr));
+  const depth = load<u32>(directory, DIRECTORY_DEPTH);
+  if (depth == DIRECTORY_DEPTH_MAX) return LIMIT;
+  const slots = directory + DIRECTORY_SLOTS;
+  const slotCount: u32 = 1 << depth;
+  for (let slot: u32 = 0; slot < slotCount; ++slot) {
+    if (slotSpan(load<u32>(slots + (slot << 2))) == SPAN_MAX) return LIMIT;
+  }
+  const doubled = take(worker, directoryByteLength(depth + 1));
+  if (doubled == 0) return FULL;
+  memory.copy(doubled, directory, DIRECTORY_SLOTS);
+  store<u32>(doubled, depth + 1, DIRECTORY_DEPTH);
+  for (let slot: u32 = 0; slot < slotCount; ++slot) {
+    fillSlots(doubled + DIRECTORY_SLOTS, slot << 1, 2, load<u32>(slots + (slot << 2)) + 1);
+  }
+  give(worker, directory, directoryByteLength(depth));
+  store<u32>(referencePtr, doubled | 1);
+  return OK;
+}
+
+/**
+ * Joins the block at `slot` with the other half of its split where both fit one block easily.
+ * @returns The first slot behind the block, or behind both.
+ */
+export function mergeBlocks(worker: usize, referencePtr: usize, kind: u32, slot: u32): u32 {
+  const directory = directoryOf(load<u32>(referencePtr));
+  const slots = directory + DIRECTORY_SLOTS;
+  const word: usize = load<u32>(slots + (slot << 2));
+  const span = slotSpan(word);
+  const first = slot >> span << span;
+  const end = first + (1 << span);
+  // Looked at from the upper half, when the sweep has been over both.
+  if (span >= <u32> SPAN_MAX || ((first >> span) & 1) == 0) return end;
+  const lower = first - (1 << span);
+  const buddy: usize = load<u32>(slots + (lower << 2));
+  if (slotSpan(buddy) != span) return end;
+  const joined = joinBlocks(worker, slotBlock(buddy), slotBlock(word), kind);
+  if (joined != 0) fillSlots(slots, lower, 2 << span, joined | (span + 1));
+  return end;
+}
+
+/** Halves the directory as often as every block allows, down to a single block. */
+export function trimDirectory(worker: usize, referencePtr: usize): void {
+  const directory = directoryOf(load<u32>(referencePtr));
+  const slots = directory + DIRECTORY_SLOTS;
+  const slotCount: u32 = 1 << load<u32>(directory, DIRECTORY_DEPTH);
+  let spanMin: u32 = SPAN_MAX;
+  for (let slot: u32 = 0; slot < slotCount && spanMin != 0;) {
+    const span = slotSpan(load<u32>(slots + (slot << 2)));
+    spanMin = min<u32>(spanMin, span);
+    slot += 1 << span;
+  }
+  if (spanMin != 0) shrinkDirectory(worker, referencePtr, spanMin);
+}
+
+/** One block with the peers of two, both given back; 0 where they are too many (or memory is full). */
+function joinBlocks(worker: usize, lower: usize, upper: usize, kind: u32): usize {
+  const peerCount = blockPeers(lower) + blockPeers(upper);
+  if (peerCount > blockCountMax(kind) >> 1) return 0;
+  const joined = resizePeerBlock(worker, lower, kind, max<u32>(peerCount, 1));
+  if (joined == 0) return 0;
+  for (let index: u32 = blockPeers(upper); index > 0; --index) {
+    copyPeer(upper, index - 1, joined, kind);
+  }
+  giveBlock(worker, upper);
+  return joined;
+}
+
+/** Halves the directory where every block stands in 2^span slots at least; down to a single block. */
+function shrinkDirectory(worker: usize, referencePtr: usize, span: u32): void {
+  const directory = directoryOf(load<u32>(referencePtr));
+  const slots = directory + DIRECTORY_SLOTS;
+  const depth = load<u32>(directory, DIRECTORY_DEPTH);
+  const byteLength = directoryByteLength(depth);
+  if (span >= depth) {
+    const block = slotBlock(load<u32>(slots));
+    give(worker, directory, byteLength);
+    store<u32>(referencePtr, block);
+    return;
+  }
+  const shrunk = take(worker, directoryByteLength(depth - span));
+  if (shrunk == 0) return;
+  memory.copy(shrunk, directory, DIRECTORY_SLOTS);
+  store<u32>(shrunk, depth - span, DIRECTORY_DEPTH);
+  const slotCount: u32 = 1 << (depth - span);
+  for (let slot: u32 = 0; slot < slotCount; ++slot) {
+    store<u32>(
+      shrunk + DIRECTORY_SLOTS + (slot << 2),
+      load<u32>(slots + (slot << span << 2)) - span,
+    );
+  }
+  give(worker, directory, byteLength);
+  store<u32>(referencePtr, shrunk | 1);
+}
+
+/** A block's class is kept until it is three classes too large, so that nothing flaps. */
+export function isOversized(block: usize, kind: u32): bool {
+  const needed = sizeClass(4 + blockPeers(block) * peerByteLength(kind));
+  return <u32> load<u8>(block, BLOCK_CLASS) > needed + 3;
+}

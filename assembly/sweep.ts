@@ -1,0 +1,153 @@
+/**
+ * Housekeeping: peers that have not announced for too long leave, torrents without peers follow.
+ *
+ * One step does a bounded amount of work under the shard's lock and notes in the shard where the next
+ * one goes on, so that a swarm of a million peers is swept without anybody waiting for all of it.
+ */
+import {
+  CONTROL_MAX_PEER_AGE,
+  CONTROL_NOW,
+  CONTROL_SHARD_BITS,
+  CONTROL_SHARDS,
+  COUNT_PEERS_EXPIRED,
+  COUNT_PEERS_REMOVED,
+  DIRECTORY_DEPTH,
+  DIRECTORY_SLOTS,
+  GROUP_LANES,
+  GROUP_SIZE,
+  KIND_IPV6,
+  ROLE_LEECHER,
+  ROLE_SEEDER,
+  SHARD_GROUP_COUNT,
+  SHARD_GROUPS,
+  SHARD_SIZE,
+  SHARD_SWEEP_GROUP,
+  SHARD_SWEEP_LANE,
+  SHARD_SWEEP_PREFIX,
+  TORRENT_LAST_ANNOUNCE,
+  TORRENT_SWARMS,
+} from "./layout";
+import { countMany } from "./counters";
+import { lockShard, unlockShard } from "./lock";
+import { giveBlock } from "./memory";
+import { blockPeers, expirePeers, resizePeerBlock } from "./peer_block";
+import {
+  countRole,
+  directoryOf,
+  isDirectory,
+  isOversized,
+  mergeBlocks,
+  replaceBlock,
+  slotBlock,
+  trimDirectory,
+} from "./peer_table";
+import { laneTorrent, removeTorrent, usedLanes } from "./torrent_table";
+
+/** Work of one step: a torrent costs two (two cache misses), a block of a large swarm one. */
+const STEP_WORK: i32 = 256;
+
+let workLeft: i32 = 0;
+
+export function shardCount(): u32 {
+  return 1 << load<u32>(CONTROL_SHARD_BITS);
+}
+
+/** Sweeps the next part of a shard; whether there is more of it. */
+export function sweepStep(worker: usize, shardIndex: u32): bool {
+  const shard: usize = load<u32>(CONTROL_SHARDS) + shardIndex * SHARD_SIZE;
+  lockShard(worker, shard);
+  workLeft = STEP_WORK;
+  let group = load<u32>(shard, SHARD_SWEEP_GROUP);
+  let lane = load<u32>(shard, SHARD_SWEEP_LANE);
+  const groupCount = load<u32>(shard, SHARD_GROUP_COUNT);
+  const groups: usize = load<u32>(shard, SHARD_GROUPS);
+  while (group < groupCount && workLeft > 0) {
+    const lanes = usedLanes(groups + group * GROUP_SIZE) >> lane << lane;
+    if (lanes == 0) {
+      ++group;
+      lane = 0;
+      continue;
+    }
+    lane = ctz<u32>(lanes);
+    if (!sweepTorrent(worker, shard, group, lane)) break;
+    if (++lane == GROUP_LANES) {
+      ++group;
+      lane = 0;
+    }
+  }
+  const isMore = group < groupCount;
+  store<u32>(shard, isMore ? group : 0, SHARD_SWEEP_GROUP);
+  store<u32>(shard, isMore ? lane : 0, SHARD_SWEEP_LANE);
+  unlockShard(worker, shard);
+  return isMore;
+}
+
+/** Sweeps one torrent; false when the step's work is used up within it. */
+function sweepTorrent(worker: usize, shard: usize, group: u32, lane: u32): bool {
+  workLeft -= 2;
+  const groups: usize = load<u32>(shard, SHARD_GROUPS);
+  const torrent = laneTorrent(groups + group * GROUP_SIZE, lane);
+  let isEmpty = true;
+  for (let kind: u32 = 0; kind <= <u32> KIND_IPV6; ++kind) {
+    const swarm = torrent + TORRENT_SWARMS + (kind << 2);
+    if (load<u32>(swarm) == 0) continue;
+    if (isDirectory(load<u32>(swarm))) {
+      if (!sweepDirectory(worker, shard, swarm, kind)) return false;
+    } else {
+      sweepBlock(worker, swarm, swarm, kind);
+    }
+    if (load<u32>(swarm) != 0) isEmpty = false;
+  }
+  if (load<u32>(torrent + TORRENT_SWARMS, 8) != 0) isEmpty = false;
+  const idle = load<u32>(CONTROL_NOW) - load<u32>(torrent, TORRENT_LAST_ANNOUNCE);
+  if (isEmpty && idle > load<u32>(CONTROL_MAX_PEER_AGE)) removeTorrent(worker, shard, group, lane);
+  return true;
+}
+
+/**
+ * Sweeps the blocks of a large swarm from where the last step stopped. The place is kept as the
+ * hash's leading bits, which hold when the directory is doubled in between; the shard has one such
+ * place and two kinds need it, so its lowest bit tells the kind.
+ */
+function sweepDirectory(worker: usize, shard: usize, swarm: usize, kind: u32): bool {
+  const depth = load<u32>(directoryOf(load<u32>(swarm)), DIRECTORY_DEPTH);
+  const slotCount: u32 = 1 << depth;
+  const place = load<u32>(shard, SHARD_SWEEP_PREFIX);
+  if (place != 0 && (place & 1) > kind) return true; // IPv4 was done before the stop in IPv6.
+  let slot: u32 = (place & 1) == kind ? place >> (32 - depth) : 0;
+  while (slot < slotCount) {
+    const word = directoryOf(load<u32>(swarm)) + DIRECTORY_SLOTS + (slot << 2);
+    sweepBlock(worker, swarm, word, kind);
+    slot = mergeBlocks(worker, swarm, kind, slot);
+    if (--workLeft <= 0 && slot < slotCount) {
+      store<u32>(shard, (slot << (32 - depth)) | kind, SHARD_SWEEP_PREFIX);
+      return false;
+    }
+  }
+  store<u32>(shard, 0, SHARD_SWEEP_PREFIX);
+  trimDirectory(worker, swarm);
+  return true;
+}
+
+/** Expires the peers of the block that `word` leads to and makes it smaller where that pays. */
+function sweepBlock(worker: usize, swarm: usize, word: usize, kind: u32): void {
+  const block = slotBlock(load<u32>(word));
+  const roles = load<u32>(block);
+  const now = load<u32>(CONTROL_NOW);
+  const expired = expirePeers(block, kind, now, load<u32>(CONTROL_MAX_PEER_AGE));
+  if (expired != 0) {
+    for (let role: u32 = ROLE_LEECHER; role <= <u32> ROLE_SEEDER; ++role) {
+      const before = (roles >> (role << 3)) & 0xff;
+      countRole(swarm, role, <i32> load<u8>(block + role) - <i32> before);
+    }
+    countMany(worker, COUNT_PEERS_REMOVED + kind, expired);
+    countMany(worker, COUNT_PEERS_EXPIRED, expired);
+  }
+  if (word == swarm && blockPeers(block) == 0) {
+    giveBlock(worker, block);
+    store<u32>(swarm, 0);
+  } else if (isOversized(block, kind)) {
+    const resized = resizePeerBlock(worker, block, kind, max<u32>(blockPeers(block), 1));
+    if (resized != 0) replaceBlock(swarm, word, resized);
+  }
+}

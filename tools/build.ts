@@ -1,0 +1,72 @@
+/**
+ * Compiles assembly/ to wasm/tracker.wasm and wasm/tracker.debug.wasm, when they are older than it.
+ *
+ * Writes to standard error only, and nothing when up to date: tasks that print a configuration or
+ * JSON depend on this one.
+ */
+import asc from "assemblyscript/asc";
+
+const SOURCE = "assembly/index.ts";
+const COMMON = [
+  SOURCE,
+  "--runtime",
+  "stub",
+  "--use",
+  "abort=",
+  "--importMemory",
+  "--noExportMemory",
+  "--sharedMemory",
+  "--initialMemory",
+  "16",
+  "--maximumMemory",
+  "65536",
+  "--enable",
+  "threads",
+  "--enable",
+  "simd",
+  // Pointers and u32 are the same width here and always will be: wasm32.
+  "--disableWarning",
+  "201",
+  "--exportStart",
+  "_start",
+];
+const TARGETS = [
+  { file: "wasm/tracker.wasm", options: ["-O3", "--converge", "--noAssert"] },
+  { file: "wasm/tracker.debug.wasm", options: ["--debug"] },
+];
+
+const root = new URL("..", import.meta.url);
+Deno.chdir(root);
+const newest = await newestSource();
+for (const target of TARGETS) {
+  if (await modified(target.file) > newest) continue;
+  await compile(target.file, target.options);
+}
+
+async function compile(file: string, options: string[]): Promise<void> {
+  const { error, stderr } = await asc.main([...COMMON, "--outFile", file, ...options]);
+  if (error) {
+    console.error(stderr.toString());
+    console.error(`Cannot compile ${SOURCE}: ${error.message}`);
+    Deno.exit(1);
+  }
+  console.error(`Built ${file}`);
+}
+
+async function newestSource(): Promise<number> {
+  let newest = Math.max(await modified("tools/build.ts"), await modified("deno.json"));
+  for await (const entry of Deno.readDir("assembly")) {
+    newest = Math.max(newest, await modified(`assembly/${entry.name}`));
+  }
+  return newest;
+}
+
+/** Milliseconds of the last change; 0 where there is no such file. */
+async function modified(path: string): Promise<number> {
+  try {
+    return (await Deno.stat(path)).mtime?.getTime() ?? 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return 0;
+    throw error;
+  }
+}

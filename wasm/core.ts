@@ -1,0 +1,230 @@
+/**
+ * The only door to the core: one typed method per export of assembly/index.ts.
+ *
+ * One `Core` belongs to one worker; all of them share the memory. Views are made once: the memory
+ * never grows, so they never go stale.
+ */
+import {
+  ADDRESS_BYTES,
+  ADDRESS_KIND,
+  ADDRESS_PORT,
+  ANNOUNCE_URL_DATA_LENGTH,
+  DATAGRAM_IN_SIZE,
+  DATAGRAM_OUT_SIZE,
+  FULL,
+  KIND_IPV4,
+  KIND_IPV6,
+  MMSGHDR_SIZE,
+  RULES_HASH_COUNT,
+  RULES_IPV4,
+  RULES_IPV6,
+  RULES_LINE,
+  RULES_PARTIAL,
+  RULES_PARTIAL_LENGTH,
+  WORKER_ADDRESS,
+  WORKER_ANNOUNCE,
+  WORKER_BATCH_SIZE,
+  WORKER_HELD_LOCK,
+  WORKER_HOST_BASE,
+  WORKER_IN,
+  WORKER_IO,
+  WORKER_OUT,
+  WORKER_RANDOM,
+  WORKER_SIZE,
+  WORKER_URL_DATA,
+  WORKERS,
+} from "../assembly/layout.ts";
+import { OutOfMemoryError } from "./errors.ts";
+import type { SharedCore } from "./memory.ts";
+
+interface Exports {
+  startWorker(index: number, batchSize: number): number;
+  answerOne(index: number, byteLength: number): number;
+  prepareBatch(index: number): void;
+  answerBatch(index: number, socketIndex: number, datagramCount: number): number;
+  shardCount(): number;
+  sweepStep(index: number, shardIndex: number): number;
+  beginRules(
+    index: number,
+    mode: number,
+    hashCountMax: number,
+    ipv4Count: number,
+    ipv6Count: number,
+  ): number;
+  readRules(rules: number, address: number, byteLength: number): number;
+  swapRules(rules: number): number;
+  dropRules(index: number, rules: number): void;
+}
+
+/** The core as one worker uses it. */
+export class Core {
+  readonly memory: WebAssembly.Memory;
+  readonly workerIndex: number;
+  readonly #exports: Exports;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #worker: number;
+
+  /**
+   * @param options.batchSize Datagrams at once, 0 for a worker that receives none.
+   * @param options.seed Start of the worker's random choices; random where absent.
+   * @throws OutOfMemoryError where the memory has no room for the worker's buffers.
+   */
+  constructor(
+    shared: SharedCore,
+    options: { workerIndex: number; batchSize: number; seed?: bigint },
+  ) {
+    this.memory = shared.memory;
+    this.workerIndex = options.workerIndex;
+    this.#worker = WORKERS + options.workerIndex * WORKER_SIZE;
+    this.#bytes = new Uint8Array(shared.memory.buffer);
+    this.#view = new DataView(shared.memory.buffer);
+    const instance = new WebAssembly.Instance(shared.module, { env: { memory: shared.memory } });
+    this.#exports = instance.exports as unknown as Exports;
+    const seed = options.seed ?? crypto.getRandomValues(new BigUint64Array(1))[0];
+    this.#view.setBigUint64(this.#worker + WORKER_RANDOM, seed, true);
+    if (this.#exports.startWorker(options.workerIndex, options.batchSize) === FULL) {
+      throw new OutOfMemoryError(
+        `Cannot start worker ${options.workerIndex}: [memory] limit_mib leaves no room for its buffers`,
+      );
+    }
+  }
+
+  /** Where the datagrams of a batch are received, DATAGRAM_IN_SIZE bytes each. */
+  get input(): Uint8Array {
+    const batchSize = this.#word(this.#worker + WORKER_BATCH_SIZE);
+    return this.#slice(this.#word(this.#worker + WORKER_IN), batchSize * DATAGRAM_IN_SIZE);
+  }
+
+  /** Where the answers are, DATAGRAM_OUT_SIZE bytes each. */
+  get output(): Uint8Array {
+    const batchSize = this.#word(this.#worker + WORKER_BATCH_SIZE);
+    return this.#slice(this.#word(this.#worker + WORKER_OUT), batchSize * DATAGRAM_OUT_SIZE);
+  }
+
+  /** The sender's address, 16 bytes in wire order, for `setSender`. */
+  get senderBytes(): Uint8Array {
+    return this.#slice(this.#worker + WORKER_ADDRESS + ADDRESS_BYTES, 16);
+  }
+
+  /** Says who sent the datagram in `input`: the family of `senderBytes`, and the port. */
+  setSender(isIpv6: boolean, port: number): void {
+    const address = this.#worker + WORKER_ADDRESS;
+    this.#view.setUint32(address + ADDRESS_KIND, isIpv6 ? KIND_IPV6 : KIND_IPV4, true);
+    this.#view.setUint16(address + ADDRESS_PORT, port);
+  }
+
+  /** Answers the datagram in `input`; returns the bytes to send from `output`, 0 for none. */
+  answerOne(byteLength: number): number {
+    return this.#exports.answerOne(this.workerIndex, byteLength);
+  }
+
+  /** The URLData of the announce just answered (BEP 41). */
+  get urlData(): Uint8Array {
+    const length = this.#word(this.#worker + WORKER_ANNOUNCE + ANNOUNCE_URL_DATA_LENGTH);
+    return this.#slice(this.#worker + WORKER_URL_DATA, length);
+  }
+
+  /**
+   * Lays out the headers for recvmmsg and sendmmsg (native driver).
+   * @param hostBase Where the memory lies in the process.
+   * @returns Addresses in this memory: of the first receive header and the first send header.
+   */
+  prepareBatch(hostBase: bigint): { receiveHeaders: number; sendHeaders: number } {
+    this.#view.setBigUint64(this.#worker + WORKER_HOST_BASE, hostBase, true);
+    this.#exports.prepareBatch(this.workerIndex);
+    const receiveHeaders = this.#word(this.#worker + WORKER_IO);
+    const batchSize = this.#word(this.#worker + WORKER_BATCH_SIZE);
+    return { receiveHeaders, sendHeaders: receiveHeaders + batchSize * MMSGHDR_SIZE };
+  }
+
+  /** Answers what recvmmsg received from a socket; returns how many send headers are filled. */
+  answerBatch(socketIndex: number, datagramCount: number): number {
+    return this.#exports.answerBatch(this.workerIndex, socketIndex, datagramCount);
+  }
+
+  get shardCount(): number {
+    return this.#exports.shardCount();
+  }
+
+  /** Sweeps the next part of a shard; whether there is more of it. */
+  sweepStep(shardIndex: number): boolean {
+    return this.#exports.sweepStep(this.workerIndex, shardIndex) !== 0;
+  }
+
+  /** Address of the shard whose lock this worker holds, 0 for none: after a trap. */
+  get heldLock(): number {
+    return this.#word(this.#worker + WORKER_HELD_LOCK);
+  }
+
+  /**
+   * Begins new access rules with room for `hashCountMax` info hashes.
+   * @param denied Sorted ranges: [first, last] as 2 × u32, and as 2 × 16 bytes in wire order.
+   * @throws OutOfMemoryError
+   */
+  beginRules(
+    mode: number,
+    hashCountMax: number,
+    denied: { ipv4: Uint32Array; ipv6: Uint8Array },
+  ): Rules {
+    const ipv4Count = denied.ipv4.length >> 1;
+    const ipv6Count = denied.ipv6.length >> 5;
+    const address = this.#exports.beginRules(
+      this.workerIndex,
+      mode,
+      hashCountMax,
+      ipv4Count,
+      ipv6Count,
+    ) >>> 0;
+    if (address === 0) {
+      throw new OutOfMemoryError(
+        "Cannot load the access list: [memory] limit_mib leaves no room for it",
+      );
+    }
+    const ipv4Address = this.#word(address + RULES_IPV4);
+    denied.ipv4.forEach((value, index) => {
+      this.#view.setUint32(ipv4Address + 4 * index, value, true);
+    });
+    this.#bytes.set(denied.ipv6, this.#word(address + RULES_IPV6));
+    return address as Rules;
+  }
+
+  /** Reads a piece of the list from `input`; false at a bad line. A piece of 0 bytes is the last. */
+  readRules(rules: Rules, byteLength: number): boolean {
+    const input = this.#word(this.#worker + WORKER_IN);
+    return this.#exports.readRules(rules, input, byteLength) >= 0;
+  }
+
+  /** The line that `readRules` stopped at: its number, and what it holds. */
+  badLine(rules: Rules): { number: number; text: string } {
+    const length = this.#word(rules + RULES_PARTIAL_LENGTH);
+    const text = this.#slice(rules + RULES_PARTIAL, length).slice();
+    return { number: this.#word(rules + RULES_LINE), text: new TextDecoder().decode(text).trim() };
+  }
+
+  /** How many info hashes the rules list. */
+  hashCount(rules: Rules): number {
+    return this.#word(rules + RULES_HASH_COUNT);
+  }
+
+  /** Puts rules in force; returns those before, which workers may hold for one batch more. */
+  swapRules(rules: Rules): Rules {
+    return this.#exports.swapRules(rules) >>> 0 as Rules;
+  }
+
+  /** Gives the memory of rules back that nobody holds any more. */
+  dropRules(rules: Rules): void {
+    this.#exports.dropRules(this.workerIndex, rules);
+  }
+
+  #word(address: number): number {
+    return this.#view.getUint32(address, true);
+  }
+
+  #slice(address: number, byteLength: number): Uint8Array {
+    return this.#bytes.subarray(address, address + byteLength);
+  }
+}
+
+/** Address of access rules in the shared memory. */
+export type Rules = number & { readonly brand: unique symbol };
