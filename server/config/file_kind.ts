@@ -1,0 +1,32 @@
+/** What the loader has to know about one kind of configuration file. */
+
+import type * as v from "valibot";
+
+/** A mistake, or something odd, that only shows when several keys are seen together. */
+export interface Finding {
+  severity: "error" | "warning";
+  /** Dotted names of the keys that do not fit; the message names them all in this order. */
+  keys: readonly [string, ...string[]];
+  /** Of an error: what is expected; of a warning: what will come of it. */
+  message: string;
+}
+
+export interface FileKind<TConfig> {
+  /** The command that reads it, such as `udp`. */
+  command: string;
+  schema: v.GenericSchema<unknown, TConfig>;
+  /** Keys and tables that other trackers have, by dotted name, and why they are not needed here. */
+  needless: Readonly<Record<string, string>>;
+  /** Derives defaults that follow from other keys. */
+  complete?(config: TConfig, isGiven: (key: string) => boolean): void;
+  /** Compares keys with each other; all values are valid by themselves. */
+  check(config: TConfig): Finding[];
+}
+
+/** Finds what is listed twice, such as an address; `isRepeatable` excepts some. */
+export function findDuplicate(
+  items: readonly string[],
+  isRepeatable: (item: string) => boolean = () => false,
+): string | undefined {
+  return items.find((item, index) => !isRepeatable(item) && items.indexOf(item) !== index);
+}

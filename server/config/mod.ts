@@ -1,0 +1,9 @@
+/** Configuration: schemas, loading with good messages, and the commented default file. */
+
+export { formatCidr, formatListenAddress, parseCidr, parseListenAddress } from "./address.ts";
+export type { Cidr, ListenAddress } from "./address.ts";
+export { changedKeys } from "./diff.ts";
+export type { FileKind, Finding } from "./file_kind.ts";
+export { loadConfig, type Loaded, type LoadOptions, parseConfig } from "./load.ts";
+export { printConfig } from "./print.ts";
+export { UDP_FILE, UDP_SCHEMA, type UdpConfig } from "./udp.ts";

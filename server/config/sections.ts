@@ -1,0 +1,86 @@
+/** Keys and tables that several protocols share. */
+
+import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
+import { CIDR_EXPECTED, formatCidr, formatListenAddress, parseCidr } from "./address.ts";
+import { LISTEN_ADDRESS_EXPECTED, parseListenAddress } from "./address.ts";
+import { choice, integer, list, table, text } from "./schema.ts";
+
+export const logLevel = choice(LOG_LEVELS, {
+  default: "info",
+  aliases: { off: "error", fatal: "error", warning: "warn", trace: "debug" },
+  help: "How much is logged to standard error. Can be changed by a reload.",
+});
+
+export const logFormat = choice(LOG_FORMATS, {
+  default: "auto",
+  help: 'One JSON object per line, or text. "auto" is text on a terminal and JSON otherwise.',
+});
+
+/** @param defaults Addresses with the protocol's usual port. */
+export function listenAddresses(defaults: string[]) {
+  return list({
+    default: defaults,
+    parse: (item) => formatListenAddress(parseListenAddress(item)),
+    expected: LISTEN_ADDRESS_EXPECTED,
+    minLength: 1,
+    maxLength: 32, // each takes one of the core's workers in the sandboxed driver
+    help:
+      "Where to listen: one address, or a list. IPv6 addresses stand in brackets, [::] is IPv6 " +
+      "only, and port 0 lets the system choose.",
+  });
+}
+
+/** @param options.minLength 1 where an empty list would make no sense. */
+export function cidrs(options: { default: string[]; minLength?: number; help: string }) {
+  return list({
+    ...options,
+    parse: (item) => formatCidr(parseCidr(item)),
+    expected: CIDR_EXPECTED,
+    maxLength: 100_000,
+  });
+}
+
+export const accessList = table("Which torrents are served, and which clients.", {
+  mode: choice(["off", "black", "white"], {
+    default: "off",
+    aliases: { deny: "black", blacklist: "black", allow: "white", whitelist: "white" },
+    help: 'With "black" the torrents of the list are refused, with "white" all others are. ' +
+      "The list is read at start and at each reload (SIGHUP).",
+  }),
+  path: text({
+    default: "",
+    expected: "the path of a file",
+    help: "File with one info hash of 40 hexadecimal digits per line; # begins a comment. " +
+      "Relative paths start at the working directory.",
+  }),
+  deny_clients: cidrs({
+    default: [],
+    help: 'Clients that get no answer: a list of addresses and prefixes, such as "192.0.2.0/24".',
+  }),
+  deny_clients_path: text({
+    default: "",
+    expected: "the path of a file",
+    help: "File with more of them, one per line, read at start and at each reload.",
+  }),
+});
+
+export const memory = table("Memory for torrents and peers.", {
+  limit_mib: integer({
+    default: 1024,
+    min: 16,
+    max: 4096,
+    unit: "MiB",
+    help: "Room for all torrents, peers and lists. Memory is taken from the system as it fills, " +
+      "never beyond this.",
+  }),
+});
+
+export const statistics = table("A line of statistics in the log.", {
+  interval: integer({
+    default: 60,
+    min: 0,
+    max: 86_400,
+    unit: "seconds",
+    help: "Time between two lines; 0 writes none.",
+  }),
+});

@@ -1,0 +1,46 @@
+/**
+ * Errors that an operator can do something about. They end the program with their message and their
+ * exit status, and never with a stack trace; any other error is a fault of ours.
+ */
+
+import { EXIT_CONFIG, EXIT_FAILURE, EXIT_NO_PERMISSION } from "./exit_status.ts";
+
+/** Why the program cannot start, or cannot go on, in a sentence for the operator. */
+export class StartError extends Error {
+  override name = "StartError";
+  /** What the process ends with: one of exit_status.ts. */
+  readonly exitStatus: number;
+
+  constructor(message: string, exitStatus: number = EXIT_FAILURE, options?: ErrorOptions) {
+    super(message, options);
+    this.exitStatus = exitStatus;
+  }
+}
+
+/** Every mistake of one configuration, one sentence each, in the order of the file. */
+export class ConfigError extends StartError {
+  override name = "ConfigError";
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join("\n"), EXIT_CONFIG);
+    this.problems = problems;
+  }
+}
+
+/** Turns whatever was thrown into an error with a message for the operator and an exit status. */
+export function toStartError(thrown: unknown): StartError {
+  if (thrown instanceof StartError) return thrown;
+  if (thrown instanceof Deno.errors.NotCapable) {
+    const flag = /--allow-[a-z-]+/.exec(thrown.message)?.[0] ?? "the permission it names";
+    const what = /^Requires (.+?), run again/.exec(thrown.message)?.[1];
+    const message = what === undefined
+      ? `Cannot go on without permission: ${thrown.message}`
+      : `Cannot go on without ${what}: start Deno with ${flag}`;
+    return new StartError(message, EXIT_NO_PERMISSION, { cause: thrown });
+  }
+  const message = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return new StartError(`Cannot go on after a fault in Riptide: ${message}`, EXIT_FAILURE, {
+    cause: thrown,
+  });
+}

@@ -1,0 +1,115 @@
+/**
+ * The life of a serving process: start, reload as asked, and one orderly end with an exit status.
+ * It knows no protocol; whatever serves hands over a `Tracker`.
+ */
+
+import { type StartError, toStartError } from "./errors.ts";
+import { EXIT_FAILURE, EXIT_OK } from "./exit_status.ts";
+import { flushLog, type Logger } from "./log.ts";
+import { printError } from "./print.ts";
+import { handleSignals } from "./signals.ts";
+
+/** Stopping has to be over within two seconds, the last log lines included. */
+const STOP_MILLISECONDS = 1_500;
+
+/** Something that serves. */
+export interface Tracker {
+  /** Where it listens, as `127.0.0.1:3000` or `[::1]:3000`. */
+  addresses: string[];
+  /** Reads lists and certificates again; rejects, and changes nothing, when they are wrong. */
+  reload(): Promise<void>;
+  /** Answers what it has begun to, and lets go of its sockets. */
+  stop(): Promise<void>;
+  /** Resolves when it can no longer serve, for instance because a worker died. */
+  failed: Promise<Error>;
+}
+
+export interface RunOptions {
+  log: Logger;
+  start(): Promise<Tracker>;
+  /** Reads the configuration again, then the tracker's own files. */
+  reload(tracker: Tracker): Promise<void>;
+}
+
+/** Serves until a signal or a failure; returns the exit status, rejects when it cannot start. */
+export async function runTracker(options: RunOptions): Promise<number> {
+  const { log } = options;
+  const stopAsked = Promise.withResolvers<Deno.Signal>();
+  let tracker: Tracker | undefined;
+  handleSignals({
+    stop: (signal) => stopAsked.resolve(signal),
+    reload: async (signal) => {
+      if (tracker === undefined) return log.info("Ignored {signal}: still starting", { signal });
+      try {
+        await options.reload(tracker);
+        log.info("Reloaded after {signal}", { signal });
+      } catch (error) {
+        for (const line of toStartError(error).message.split("\n")) {
+          log.error("Cannot reload, going on as before: {reason}", { reason: line });
+        }
+      }
+    },
+  }, { log });
+
+  const keepAlive = setInterval(() => {}, 2 ** 30); // signal handlers alone do not keep Deno running
+  try {
+    tracker = await Promise.race([options.start(), stopAsked.promise.then(() => undefined)]);
+    if (tracker === undefined) return EXIT_OK;
+    const ending = await Promise.race([tracker.failed, stopAsked.promise]);
+    const isFailure = ending instanceof Error;
+    if (isFailure) log.error("Stopping after a failure: {error}", { error: ending });
+    else log.info("Stopping after {signal}", { signal: ending });
+    const isStopped = await isDoneWithin(tracker.stop(), STOP_MILLISECONDS);
+    if (!isStopped) log.error("Ending without waiting for workers that do not stop");
+    else if (!isFailure) log.info("Stopped");
+    return isStopped && !isFailure ? EXIT_OK : EXIT_FAILURE;
+  } finally {
+    clearInterval(keepAlive);
+  }
+}
+
+/** How the end is told: on the log once there is one, plainly before. */
+export interface EndOptions {
+  log: Logger | undefined;
+  /** Shows stack traces, which are for those who develop Riptide. */
+  isDebugging: boolean;
+}
+
+/** Tells why the program ends, and ends it. */
+export async function endWithError(thrown: unknown, options: EndOptions): Promise<never> {
+  const error = toStartError(thrown);
+  tell(error, options);
+  await flushLog();
+  Deno.exit(error.exitStatus);
+}
+
+/** Ends the program with one clear line when an error reaches nobody. */
+export function catchStrayErrors(options: () => EndOptions): void {
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    endWithError(event.error ?? event.message, options());
+  });
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    endWithError(event.reason, options());
+  });
+}
+
+function tell(error: StartError, { log, isDebugging }: EndOptions): void {
+  const stack = isDebugging && error.cause instanceof Error ? error.cause.stack : undefined;
+  for (const line of error.message.split("\n")) {
+    if (log === undefined) printError(line);
+    else log.error("{reason}", { reason: line });
+  }
+  if (stack !== undefined) printError(stack);
+}
+
+async function isDoneWithin(work: Promise<void>, milliseconds: number): Promise<boolean> {
+  const timeout = Promise.withResolvers<false>();
+  const timer = setTimeout(() => timeout.resolve(false), milliseconds);
+  try {
+    return await Promise.race([work.then(() => true as const), timeout.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * What Deno must have granted before anything starts. Asking first keeps Deno from prompting, and
+ * gives the operator one message that names the flag instead of a failure in the middle.
+ */
+
+import { formatListenAddress, parseCidr, parseListenAddress } from "./config/address.ts";
+import type { UdpConfig } from "./config/udp.ts";
+import { StartError } from "./errors.ts";
+import { EXIT_NO_PERMISSION } from "./exit_status.ts";
+
+/** Where Linux distributions keep the C library; Deno grants it by its exact path. */
+export const LIBC_PATHS = [
+  "/lib/x86_64-linux-gnu/libc.so.6",
+  "/lib/aarch64-linux-gnu/libc.so.6",
+  "/lib64/libc.so.6",
+  "/usr/lib/libc.so.6",
+];
+
+/** Something that needs permissions of Deno, and the flag that gives them. */
+export interface PermissionNeed {
+  /** Completes "Cannot …". */
+  purpose: string;
+  /** Sets of descriptors; one set that is granted whole is enough. */
+  anyOf: Deno.PermissionDescriptor[][];
+  /** As on Deno's command line, such as `--allow-read=riptide.toml`. */
+  flag: string;
+}
+
+/** Ends the start with status 77 when a permission is missing, without ever asking at a prompt. */
+export function requirePermissions(needs: readonly PermissionNeed[]): void {
+  const missing = needs.filter((need) => !need.anyOf.some((set) => set.every(isGranted)));
+  if (missing.length === 0) return;
+  const lines = missing.map((need) => `Cannot ${need.purpose}: start Deno with ${need.flag}`);
+  throw new StartError(lines.join("\n"), EXIT_NO_PERMISSION);
+}
+
+/** Says whether Deno grants this at the moment. */
+export function isGranted(descriptor: Deno.PermissionDescriptor): boolean {
+  try {
+    return Deno.permissions.querySync(descriptor).state === "granted";
+  } catch {
+    return false; // Deno cannot parse it, so it cannot have granted it
+  }
+}
+
+/** The need to read one file. */
+export function readPermission(path: string, purpose: string): PermissionNeed {
+  return { purpose, anyOf: [[{ name: "read", path }]], flag: `--allow-read=${path}` };
+}
+
+/** What a UDP configuration needs, as narrow as Deno can name it. */
+export function udpPermissions(config: UdpConfig): PermissionNeed[] {
+  const { network, access_list } = config;
+  const needs = [network.io === "native" ? nativePermission() : sandboxedPermission(network)];
+  if (access_list.mode !== "off") {
+    needs.push(readPermission(access_list.path, `read the access list "${access_list.path}"`));
+  }
+  const { deny_clients_path } = access_list;
+  if (deny_clients_path !== "") {
+    needs.push(readPermission(deny_clients_path, `read denied clients "${deny_clients_path}"`));
+  }
+  return needs;
+}
+
+function nativePermission(): PermissionNeed {
+  return {
+    purpose: 'call the C library for network.io = "native"',
+    anyOf: LIBC_PATHS.map((path) => [{ name: "ffi", path }]),
+    flag: `--allow-ffi=${LIBC_PATHS[0]} (deno task udp:native does)`,
+  };
+}
+
+/** Answering a client needs permission for the client's address, not only for the own one. */
+function sandboxedPermission(network: UdpConfig["network"]): PermissionNeed {
+  const everything: Deno.PermissionDescriptor[] = [{ name: "net" }];
+  const addresses = network.address.map(parseListenAddress);
+  const subnets = network.client_subnets.map(parseCidr);
+  if ([...addresses, ...subnets].some(({ family }) => family === 6)) {
+    const purpose = "answer clients over IPv6, whose subnets Deno cannot name";
+    return { purpose, anyOf: [everything], flag: "--allow-net" };
+  }
+  // Deno parses a subnet in a grant but not in a query: its first address stands for it.
+  const hosts = [
+    ...addresses.map(formatListenAddress),
+    ...subnets.map(({ bytes }) => bytes.join(".")),
+  ];
+  return {
+    purpose: `listen on ${network.address.join(", ")} and answer its clients`,
+    anyOf: [everything, hosts.map((host) => ({ name: "net", host }))],
+    flag: `--allow-net=${[...network.address, ...network.client_subnets].join(",")}`,
+  };
+}
