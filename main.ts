@@ -43,7 +43,9 @@ async function runUdp(args: Arguments): Promise<number> {
     await tracker.reload();
     applyLogSettings(fresh.config, fresh.warnings);
     for (const key of changedKeys(config, fresh.config)) {
-      if (!RELOADED_KEYS.test(key)) log?.warn('"{key}" takes effect at the next start', { key });
+      if (!RELOADED_KEYS.test(key)) {
+        log?.warn("A new {key} takes effect at the next start", { key });
+      }
     }
   };
   return await runTracker({ log, start, reload });
@@ -53,7 +55,7 @@ function applyLogSettings(config: UdpConfig, warnings: string[]): Logger {
   configureLog({ level: config.log_level, format: config.log_format });
   isDebugging = config.log_level === "debug";
   const logger = getLogger();
-  for (const warning of warnings) logger.warn("{warning}", { warning });
+  for (const warning of warnings) logger.warn`${warning}`;
   return logger;
 }
 

@@ -99,7 +99,7 @@ function tell(error: StartError, { log, isDebugging }: EndOptions): void {
   const stack = isDebugging && error.cause instanceof Error ? error.cause.stack : undefined;
   for (const line of error.message.split("\n")) {
     if (log === undefined) printError(line);
-    else log.error("{reason}", { reason: line });
+    else log.error`${line}`;
   }
   if (stack !== undefined) printError(stack);
 }

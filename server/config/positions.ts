@@ -31,6 +31,7 @@ export class Positions {
     for (const node of nodes) {
       if (node.type === "TOMLTable") {
         this.#add(node.resolvedKey, node.loc.start.line);
+        if (node.kind === "array") this.#add(node.resolvedKey.slice(0, -1), node.loc.start.line);
         this.#addContents(node.resolvedKey, node.body);
         continue;
       }

@@ -170,7 +170,7 @@ function formatValue(value: unknown): string {
   const text = isTable(value)
     ? "a table"
     : JSON.stringify(value, (_, it) => typeof it === "bigint" ? String(it) : it) ?? "nothing";
-  const bare = typeof value === "bigint" ? String(value) : text;
+  const bare = /^(bigint|number)$/.test(typeof value) ? String(value) : text;
   return bare.length > VALUE_LENGTH_MAX ? bare.slice(0, VALUE_LENGTH_MAX) + "…" : bare;
 }
 
