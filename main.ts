@@ -15,7 +15,7 @@ import { requirePermissions, udpPermissions } from "./server/permissions.ts";
 import { printError, printOut } from "./server/print.ts";
 
 /** Keys that take effect at a reload; the others wait for the next start. */
-const RELOADED_KEYS = /^(log_level|access_list\..*)$/;
+const RELOADED_KEYS = /^(log_level|log_format|access_list\..*)$/;
 
 let log: Logger | undefined;
 let isDebugging = false;
@@ -38,9 +38,9 @@ async function runUdp(args: Arguments): Promise<number> {
     const { startUdp } = await import("./protocols/udp/mod.ts");
     return await startUdp(config, { configPath, takeOver });
   };
-  const reload = async (tracker: Tracker) => {
+  const reload = async (tracker: Tracker<UdpConfig>) => {
     const fresh = await load();
-    await tracker.reload();
+    await tracker.reload(fresh.config);
     applyLogSettings(fresh.config, fresh.warnings);
     for (const key of changedKeys(config, fresh.config)) {
       if (!RELOADED_KEYS.test(key)) {

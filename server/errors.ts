@@ -32,7 +32,8 @@ export class ConfigError extends StartError {
 export function toStartError(thrown: unknown): StartError {
   if (thrown instanceof StartError) return thrown;
   if (thrown instanceof Deno.errors.NotCapable) {
-    const flag = /--allow-[a-z-]+/.exec(thrown.message)?.[0] ?? "the permission it names";
+    const flag = /--allow-[a-z-]+(=[^\s"]+)?/.exec(thrown.message)?.[0] ??
+      "the permission it names";
     const what = /^Requires (.+?), run again/.exec(thrown.message)?.[1];
     const message = what === undefined
       ? `Cannot go on without permission: ${thrown.message}`

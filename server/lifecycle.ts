@@ -12,30 +12,33 @@ import { handleSignals } from "./signals.ts";
 /** Stopping has to be over within two seconds, the last log lines included. */
 const STOP_MILLISECONDS = 1_500;
 
-/** Something that serves. */
-export interface Tracker {
+/** Something that serves, as a configuration says. */
+export interface Tracker<TConfig = void> {
   /** Where it listens, as `127.0.0.1:3000` or `[::1]:3000`. */
   addresses: string[];
-  /** Reads lists and certificates again; rejects, and changes nothing, when they are wrong. */
-  reload(): Promise<void>;
+  /**
+   * Takes over what may change while it serves, and reads lists and certificates again; rejects,
+   * and changes nothing, when they are wrong.
+   */
+  reload(config: TConfig): Promise<void>;
   /** Answers what it has begun to, and lets go of its sockets. */
   stop(): Promise<void>;
   /** Resolves when it can no longer serve, for instance because a worker died. */
   failed: Promise<Error>;
 }
 
-export interface RunOptions {
+export interface RunOptions<TConfig> {
   log: Logger;
-  start(): Promise<Tracker>;
-  /** Reads the configuration again, then the tracker's own files. */
-  reload(tracker: Tracker): Promise<void>;
+  start(): Promise<Tracker<TConfig>>;
+  /** Reads the configuration again, and has the tracker reload. */
+  reload(tracker: Tracker<TConfig>): Promise<void>;
 }
 
 /** Serves until a signal or a failure; returns the exit status, rejects when it cannot start. */
-export async function runTracker(options: RunOptions): Promise<number> {
+export async function runTracker<TConfig>(options: RunOptions<TConfig>): Promise<number> {
   const { log } = options;
   const stopAsked = Promise.withResolvers<Deno.Signal>();
-  let tracker: Tracker | undefined;
+  let tracker: Tracker<TConfig> | undefined;
   handleSignals({
     stop: (signal) => stopAsked.resolve(signal),
     reload: async (signal) => {
@@ -51,7 +54,8 @@ export async function runTracker(options: RunOptions): Promise<number> {
     },
   }, { log });
 
-  const keepAlive = setInterval(() => {}, 2 ** 30); // signal handlers alone do not keep Deno running
+  // Signal handlers alone do not keep Deno running.
+  const keepAlive = setInterval(() => {}, 2 ** 30);
   try {
     tracker = await Promise.race([options.start(), stopAsked.promise.then(() => undefined)]);
     if (tracker === undefined) return EXIT_OK;

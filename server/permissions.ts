@@ -8,12 +8,14 @@ import type { UdpConfig } from "./config/udp.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_NO_PERMISSION } from "./exit_status.ts";
 
-/** Where Linux distributions keep the C library; Deno grants it by its exact path. */
-export const LIBC_PATHS = [
+/** Where distributions keep the C library, as in protocols/udp/libc.ts; any of them will do. */
+const LIBC_PATHS = [
   "/lib/x86_64-linux-gnu/libc.so.6",
   "/lib/aarch64-linux-gnu/libc.so.6",
   "/lib64/libc.so.6",
   "/usr/lib/libc.so.6",
+  "/lib/libc.musl-x86_64.so.1",
+  "/lib/libc.musl-aarch64.so.1",
 ];
 
 /** Something that needs permissions of Deno, and the flag that gives them. */

@@ -29,7 +29,8 @@ function writeAll(stream: typeof Deno.stdout, text: string): void {
       bytes = bytes.subarray(stream.writeSync(bytes));
     } catch (error) {
       if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5); // a non-blocking pipe is full
+      const cell = new Int32Array(new SharedArrayBuffer(4));
+      Atomics.wait(cell, 0, 0, 5); // a non-blocking pipe is full
     }
   }
 }

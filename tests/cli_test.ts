@@ -308,7 +308,7 @@ for (const reader of ["deserted", "stalled"] as const) {
   });
 }
 
-Deno.test("a worker's death, a stray error and a failed start have one line and a status", async () => {
+Deno.test("a worker's death, a stray error and a failed start end with one line", async () => {
   const cases: [string, number, string][] = [
     ["failing", 1, "Stopping after a failure: Worker 1 died"],
     ["stray", 1, "Cannot go on after a fault in Riptide: RangeError: Lost my way"],

@@ -72,13 +72,16 @@ async function readConfigFile(kind: FileKind<unknown>, path: string): Promise<st
     }
     return new TextDecoder("utf-8", { fatal: true }).decode(await new Blob(chunks).bytes());
   } catch (error) {
-    throw new ConfigError([`Cannot read the configuration "${path}": ${explain(kind, error)}`]);
+    throw new ConfigError([
+      `Cannot read the configuration "${path}": ${explain(kind, path, error)}`,
+    ]);
   }
 }
 
-function explain(kind: FileKind<unknown>, error: unknown): string {
+function explain(kind: FileKind<unknown>, path: string, error: unknown): string {
   if (error instanceof Deno.errors.NotFound) {
-    return `there is no such file; \`main.ts ${kind.command} -p\` prints one to begin with`;
+    const place = path.startsWith("/") ? "" : ` in ${Deno.cwd()}`; // deno task may change it
+    return `there is no such file${place}; \`main.ts ${kind.command} -p\` prints one to begin with`;
   }
   if (error instanceof Deno.errors.PermissionDenied) return "the system does not permit it";
   if (error instanceof TypeError) return "it is not UTF-8 text";

@@ -187,7 +187,8 @@ function* findErrors(config: UdpConfig): Generator<Finding> {
   if (network.io === "deno" && config.socket_workers > 1) {
     yield error(
       ["socket_workers", "network.io"],
-      'expected 1 worker, as Deno cannot share a UDP port between threads, or network.io = "native"',
+      "expected 1 worker, as Deno cannot share a UDP port between threads, " +
+        'or network.io = "native"',
     );
   }
   if (network.io === "deno" && network.socket_recv_buffer_size !== 0) {

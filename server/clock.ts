@@ -1,0 +1,50 @@
+/**
+ * The clock that all workers read, and the watchdog over those who should be moving.
+ *
+ * Seconds since the start, from the monotonic clock: a change of the system's time means nothing to
+ * ages. The core keeps 16 bits of a peer's time, so nobody else may write it.
+ */
+import { WORKER_BATCH, WORKER_HEARTBEAT, WORKER_SIZE, WORKERS } from "../assembly/layout.ts";
+import { writeNow } from "../wasm/memory.ts";
+
+const TICK_MILLISECONDS = 200;
+/** A batch takes microseconds. Counted in ticks, so that a stopped process is not taken for a hang. */
+const HUNG_TICKS = 25;
+
+/** Keeps the clock until `stop`. */
+export class Clock {
+  readonly #memory: WebAssembly.Memory;
+  readonly #words: Uint32Array;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #start = performance.now();
+  readonly #stuck = new Map<number, { heartbeat: number; ticks: number }>();
+
+  /** @param onHang Called with the index of a worker that has not left a batch for seconds. */
+  constructor(memory: WebAssembly.Memory, workerCount: number, onHang: (index: number) => void) {
+    this.#memory = memory;
+    this.#words = new Uint32Array(memory.buffer);
+    this.#timer = setInterval(() => {
+      // The first second is number 1: at 0, no peer could have been seen before.
+      writeNow(this.#memory, 1 + Math.floor((performance.now() - this.#start) / 1000));
+      for (let index = 0; index < workerCount; ++index) {
+        if (this.#isHung(index)) onHang(index);
+      }
+    }, TICK_MILLISECONDS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #isHung(index: number): boolean {
+    const worker = (WORKERS + index * WORKER_SIZE) >> 2;
+    const isInBatch = (Atomics.load(this.#words, worker + (WORKER_BATCH >> 2)) & 1) === 1;
+    const heartbeat = this.#words[worker + (WORKER_HEARTBEAT >> 2)]!;
+    const before = this.#stuck.get(index);
+    if (!isInBatch || before === undefined || before.heartbeat !== heartbeat) {
+      this.#stuck.set(index, { heartbeat, ticks: 0 });
+      return false;
+    }
+    return ++before.ticks === HUNG_TICKS;
+  }
+}

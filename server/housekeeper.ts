@@ -1,0 +1,175 @@
+/**
+ * The housekeeping worker: sweeps old peers away, and loads the access list.
+ *
+ * It may read the files of the list and nothing else. It never holds a shard's lock for longer than
+ * one step of the sweep, and sleeps between the steps' bundles, so that it never keeps a core that a
+ * worker needs.
+ */
+import {
+  ACCESS_BLACK,
+  ACCESS_OFF,
+  ACCESS_WHITE,
+  CONTROL_SWEEP_SECONDS,
+  WORKER_BATCH,
+  WORKER_COUNT_MAX,
+  WORKER_SIZE,
+  WORKERS,
+} from "../assembly/layout.ts";
+import { Core, type Rules } from "../wasm/core.ts";
+import { OutOfMemoryError } from "../wasm/errors.ts";
+import type { SharedCore } from "../wasm/memory.ts";
+import { StartError } from "./errors.ts";
+import { EXIT_CONFIG } from "./exit_status.ts";
+import { serveWorker } from "./pool.ts";
+import { type DenyRanges, readDenyFile, toRanges } from "./deny_clients.ts";
+
+export interface HousekeeperStart {
+  core: SharedCore;
+  workerIndex: number;
+}
+
+/** Which list to put in force, as in the configuration's `[access_list]`. */
+export interface LoadRules {
+  mode: "off" | "black" | "white";
+  path: string;
+  denyClients: readonly string[];
+  denyClientsPath: string;
+}
+
+/** What a list holds, once it is in force. */
+export interface LoadedRules {
+  infoHashes: number;
+  denyRanges: number;
+}
+
+const MODES = { off: ACCESS_OFF, black: ACCESS_BLACK, white: ACCESS_WHITE };
+/** 64 KiB of input buffer. */
+const BATCH_SIZE = 32;
+/** A line of the list has 40 digits and an end. */
+const LINE_SIZE_MIN = 41;
+const SWEEP_MILLISECONDS = 0.5;
+const SLEEP_MILLISECONDS = 2;
+/** A worker that has not finished a batch after so long keeps the old list's memory from being freed. */
+const GRACE_MILLISECONDS = 5_000;
+
+let core: Core;
+let words: Uint32Array;
+let sweeping: Promise<void>;
+let isStopping = false;
+
+/** Sweeps for ever: all shards once an interval. */
+async function sweepForEver(): Promise<void> {
+  while (!isStopping) {
+    const roundEnd = performance.now() + words[CONTROL_SWEEP_SECONDS >> 2]! * 1000;
+    await sweepAll();
+    while (!isStopping && performance.now() < roundEnd) {
+      await sleep(Math.min(100, Math.max(1, roundEnd - performance.now())));
+    }
+  }
+}
+
+async function sweepAll(): Promise<void> {
+  const { shardCount } = core;
+  let until = performance.now() + SWEEP_MILLISECONDS;
+  for (let shard = 0; shard < shardCount && !isStopping;) {
+    if (!core.sweepStep(shard)) ++shard;
+    if (performance.now() < until) continue;
+    await sleep(SLEEP_MILLISECONDS);
+    until = performance.now() + SWEEP_MILLISECONDS;
+  }
+}
+
+/** Builds new rules beside the ones in force, swaps them, and frees the old when nobody holds them. */
+async function loadRules(question: LoadRules): Promise<LoadedRules> {
+  const ranges = await readDenyRanges(question);
+  const rules = question.mode === "off"
+    ? core.beginRules(ACCESS_OFF, 0, ranges)
+    : readList(MODES[question.mode], question.path, ranges);
+  const infoHashes = core.hashCount(rules);
+  const old = core.swapRules(rules);
+  if (await allMovedOn()) core.dropRules(old);
+  return { infoHashes, denyRanges: ranges.count };
+}
+
+async function readDenyRanges(question: LoadRules): Promise<DenyRanges> {
+  const cidrs = [...question.denyClients];
+  if (question.denyClientsPath !== "") cidrs.push(...await readDenyFile(question.denyClientsPath));
+  return toRanges(cidrs);
+}
+
+function readList(mode: number, path: string, ranges: DenyRanges): Rules {
+  using file = openList(path);
+  const { size, isFile } = file.statSync();
+  if (!isFile) throw new StartError(`Cannot read "${path}": it is not a file`, EXIT_CONFIG);
+  const rules = core.beginRules(mode, Math.ceil(size / LINE_SIZE_MIN) + 1, ranges);
+  try {
+    const { input } = core;
+    for (let isMore = true; isMore;) {
+      const byteLength = file.readSync(input) ?? 0;
+      isMore = byteLength !== 0;
+      if (!core.readRules(rules, byteLength)) throw badLine(path, rules);
+    }
+    return rules;
+  } catch (error) {
+    core.dropRules(rules);
+    throw error;
+  }
+}
+
+function openList(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path);
+  } catch (error) {
+    const reason = error instanceof Deno.errors.NotFound
+      ? "there is no such file"
+      : (error as Error).message;
+    throw new StartError(`Cannot read the access list "${path}": ${reason}`, EXIT_CONFIG);
+  }
+}
+
+function badLine(path: string, rules: Rules): StartError {
+  const { number, text } = core.badLine(rules);
+  return new StartError(
+    `${path}:${number}: Cannot read ${JSON.stringify(text)}: expected 40 hexadecimal digits, ` +
+      "an info hash",
+    EXIT_CONFIG,
+  );
+}
+
+/** Waits until every worker that was in a batch has left it; false if one does not. */
+async function allMovedOn(): Promise<boolean> {
+  const deadline = performance.now() + GRACE_MILLISECONDS;
+  for (let index = 0; index < WORKER_COUNT_MAX; ++index) {
+    const address = (WORKERS + index * WORKER_SIZE + WORKER_BATCH) >> 2;
+    const batch = Atomics.load(words, address);
+    while ((batch & 1) === 1 && Atomics.load(words, address) === batch) {
+      if (performance.now() > deadline) return false;
+      await sleep(1);
+    }
+  }
+  return true;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+serveWorker<HousekeeperStart, LoadRules>({
+  start({ core: shared, workerIndex }) {
+    core = new Core(shared, { workerIndex, batchSize: BATCH_SIZE });
+    words = new Uint32Array(shared.memory.buffer);
+    sweeping = sweepForEver();
+  },
+  async answer(question) {
+    try {
+      return await loadRules(question);
+    } catch (error) {
+      if (error instanceof OutOfMemoryError) throw new StartError(error.message, EXIT_CONFIG);
+      throw error;
+    }
+  },
+  async stop() {
+    isStopping = true;
+    await sweeping;
+  },
+});

@@ -1,0 +1,155 @@
+/**
+ * The workers of one process: started with a grant each, watched, and stopped together.
+ *
+ * A worker's file calls `serveWorker` with what it does; the main thread starts it with `WorkerPool`.
+ * Besides its start and its end, a worker and the main thread speak by requests that the worker
+ * answers one at a time (the housekeeper's reloads). Nothing of a client ever passes here.
+ */
+import { StartError } from "./errors.ts";
+
+/** What a worker is told, in this order: `start`, any number of `ask`, `stop`. */
+type ToWorker =
+  | { kind: "start"; start: unknown }
+  | { kind: "ask"; question: unknown }
+  | { kind: "stop" };
+
+/** What a worker tells; `started` and `answer` carry what its functions returned. */
+type FromWorker =
+  | { kind: "started" | "answer"; result: unknown }
+  | { kind: "refused"; message: string; exitStatus: number | undefined }
+  | { kind: "stopped" };
+
+const STOP_MILLISECONDS = 1_000;
+
+/** How to start one worker. */
+export interface WorkerSpec {
+  /** In messages, such as `udp 127.0.0.1:3000`. */
+  name: string;
+  url: URL;
+  permissions: Deno.PermissionOptions;
+  /** What its `start` gets; cloned, but for shared memory. */
+  start: unknown;
+}
+
+/** A running worker. */
+export class PoolWorker {
+  readonly name: string;
+  readonly #worker: Worker;
+  #pending: PromiseWithResolvers<unknown> | undefined;
+  readonly #stopped = Promise.withResolvers<void>();
+
+  constructor(spec: WorkerSpec, onDeath: (error: Error) => void) {
+    this.name = spec.name;
+    this.#worker = new Worker(spec.url, {
+      type: "module",
+      name: spec.name,
+      deno: { permissions: spec.permissions },
+    });
+    this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      const error = new Error(`Worker ${spec.name} died: ${event.message}`);
+      this.#pending?.reject(error);
+      this.#stopped.resolve();
+      onDeath(error);
+    };
+  }
+
+  /** Sends one message and waits for what it brings about. */
+  request(message: ToWorker): Promise<unknown> {
+    this.#pending = Promise.withResolvers();
+    this.#worker.postMessage(message);
+    return this.#pending.promise;
+  }
+
+  /** Asks it to end and makes sure that it does. */
+  async stop(): Promise<void> {
+    this.#worker.postMessage({ kind: "stop" } satisfies ToWorker);
+    const timer = setTimeout(() => this.#stopped.resolve(), STOP_MILLISECONDS);
+    await this.#stopped.promise;
+    clearTimeout(timer);
+    this.#worker.terminate();
+  }
+
+  #receive(message: FromWorker): void {
+    switch (message.kind) {
+      case "started":
+      case "answer":
+        this.#pending?.resolve(message.result);
+        break;
+      case "refused":
+        this.#pending?.reject(new StartError(message.message, message.exitStatus));
+        break;
+      case "stopped":
+        this.#stopped.resolve();
+        break;
+    }
+  }
+}
+
+/** All workers of the process. */
+export class WorkerPool {
+  readonly #workers: PoolWorker[] = [];
+  readonly #failed = Promise.withResolvers<Error>();
+  #isStopping = false;
+
+  /** Resolves when a worker has died: the process must not go on half alive. */
+  get failed(): Promise<Error> {
+    return this.#failed.promise;
+  }
+
+  /** Ends the process's service because of something that the pool cannot see, such as a hang. */
+  fail(error: Error): void {
+    if (!this.#isStopping) this.#failed.resolve(error);
+  }
+
+  /**
+   * Starts a worker and waits until it serves; resolves with what its `start` returned.
+   * @throws StartError as the worker's `start` threw it.
+   */
+  async start<T>(spec: WorkerSpec): Promise<{ worker: PoolWorker; result: T }> {
+    const worker = new PoolWorker(spec, (error) => this.fail(error));
+    this.#workers.push(worker);
+    const result = await worker.request({ kind: "start", start: spec.start });
+    return { worker, result: result as T };
+  }
+
+  /** Stops all of them. @param wake Called once workers that never return to their loop must look. */
+  async stop(wake: () => void): Promise<void> {
+    this.#isStopping = true;
+    wake();
+    await Promise.all(this.#workers.map((worker) => worker.stop()));
+  }
+}
+
+/** What a worker does; `stop` resolves or returns once nothing of it runs any more. */
+export interface WorkerProgram<Start, Question = never> {
+  /** Resolves once it serves. What goes wrong later must be thrown, outside of any promise kept. */
+  start(start: Start): unknown;
+  answer?(question: Question): unknown;
+  stop(): void | Promise<void>;
+}
+
+/** Runs a worker's program; the last line of the worker's file. */
+export function serveWorker<Start, Question>(program: WorkerProgram<Start, Question>): void {
+  const scope = self as unknown as {
+    onmessage: (event: MessageEvent<ToWorker>) => void;
+    postMessage(message: FromWorker): void;
+  };
+  scope.onmessage = async ({ data }) => {
+    if (data.kind === "stop") {
+      await program.stop();
+      scope.postMessage({ kind: "stopped" });
+      return;
+    }
+    try {
+      const result = data.kind === "start"
+        ? await program.start(data.start as Start)
+        : await program.answer?.(data.question as Question);
+      scope.postMessage({ kind: data.kind === "start" ? "started" : "answer", result });
+    } catch (error) {
+      const { message, exitStatus } = error as Partial<StartError>;
+      scope.postMessage({ kind: "refused", message: message ?? String(error), exitStatus });
+    }
+  };
+}

@@ -1,0 +1,154 @@
+/** A line of statistics in the log at the configured interval, and a warning when memory is full. */
+import {
+  COUNT_ANNOUNCE,
+  COUNT_ANNOUNCE_IPV6,
+  COUNT_BYTES_RECEIVED,
+  COUNT_BYTES_SENT,
+  COUNT_CONNECT,
+  COUNT_CONNECT_IPV6,
+  COUNT_DROP_ACTION,
+  COUNT_DROP_CONNECTION_ID,
+  COUNT_DROP_DENIED,
+  COUNT_DROP_KERNEL,
+  COUNT_DROP_MAGIC,
+  COUNT_DROP_SEND,
+  COUNT_DROP_SHORT,
+  COUNT_DROP_SOURCE_PORT,
+  COUNT_DROP_TRUNCATED,
+  COUNT_ERROR_EXPIRED_ID,
+  COUNT_ERROR_NOT_ALLOWED,
+  COUNT_ERROR_PORT,
+  COUNT_ERROR_SCRAPE,
+  COUNT_ERROR_SENT,
+  COUNT_MEMORY_FULL,
+  COUNT_SCRAPE,
+  COUNT_SCRAPE_IPV6,
+} from "../assembly/layout.ts";
+import { readCounters, readGauges } from "./counters.ts";
+import type { Logger } from "./log.ts";
+
+/** Why a datagram got no answer, by the names that operators see. */
+const DROPS: Readonly<Record<string, number>> = {
+  short: COUNT_DROP_SHORT,
+  magic: COUNT_DROP_MAGIC,
+  action: COUNT_DROP_ACTION,
+  connectionId: COUNT_DROP_CONNECTION_ID,
+  truncated: COUNT_DROP_TRUNCATED,
+  sourcePort: COUNT_DROP_SOURCE_PORT,
+  denied: COUNT_DROP_DENIED,
+  send: COUNT_DROP_SEND,
+};
+
+/** Why a datagram was answered with an error. */
+const ERRORS: Readonly<Record<string, number>> = {
+  expiredId: COUNT_ERROR_EXPIRED_ID,
+  port: COUNT_ERROR_PORT,
+  scrape: COUNT_ERROR_SCRAPE,
+  notAllowed: COUNT_ERROR_NOT_ALLOWED,
+};
+
+const MEBIBYTE = 1024 * 1024;
+/** How often memory is looked at; also the least time between two warnings that it is full. */
+const MEMORY_WATCH_SECONDS = 60;
+
+export interface StatisticsOptions {
+  log: Logger;
+  /** 0: no lines, only the warnings. */
+  intervalSeconds: number;
+  /** Whether the driver is told what the kernel drops. */
+  knowsKernelDrops: boolean;
+}
+
+/** Begins the lines; the returned function ends them. */
+export function startStatistics(
+  memory: WebAssembly.Memory,
+  options: StatisticsOptions,
+): () => void {
+  const { log, intervalSeconds } = options;
+  let lastLine = sample(memory);
+  let lastFull = 0;
+  const timers = [
+    setInterval(() => {
+      const full = readCounters(memory)[COUNT_MEMORY_FULL]!;
+      if (full > lastFull) {
+        const count = full - lastFull;
+        log.warn(
+          "Memory is full: {count} announces of new peers were answered and not stored; " +
+            "raise [memory] limit_mib",
+          { count },
+        );
+      }
+      lastFull = full;
+    }, MEMORY_WATCH_SECONDS * 1000),
+  ];
+  if (intervalSeconds > 0) {
+    timers.push(setInterval(() => {
+      const now = sample(memory);
+      log.info(
+        "{requestsPerSecond} requests/s, {responsesPerSecond} responses/s, {torrents} torrents, " +
+          "{peersIpv4} + {peersIpv6} peers, {memoryMib} of {memoryLimitMib} MiB, dropped: {drops}",
+        describe(memory, lastLine, now, options),
+      );
+      lastLine = now;
+    }, intervalSeconds * 1000));
+  }
+  return () => timers.forEach(clearInterval);
+}
+
+interface Sample {
+  milliseconds: number;
+  counters: Float64Array;
+}
+
+function sample(memory: WebAssembly.Memory): Sample {
+  return { milliseconds: performance.now(), counters: readCounters(memory) };
+}
+
+/** The properties of one line: rates since the line before, and what there is now. */
+export function describe(
+  memory: WebAssembly.Memory,
+  before: Sample,
+  now: Sample,
+  options: Pick<StatisticsOptions, "knowsKernelDrops">,
+): Record<string, unknown> {
+  const seconds = (now.milliseconds - before.milliseconds) / 1000;
+  const change = (counter: number) => now.counters[counter]! - before.counters[counter]!;
+  const rate = (...counters: number[]) => {
+    const sum = counters.reduce((total, counter) => total + change(counter), 0);
+    return Math.round(sum / seconds * 10) / 10;
+  };
+  const changes = (names: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(names).map(([name, counter]) => [name, change(counter)]));
+  const answered = [
+    COUNT_CONNECT,
+    COUNT_CONNECT_IPV6,
+    COUNT_ANNOUNCE,
+    COUNT_ANNOUNCE_IPV6,
+    COUNT_SCRAPE,
+    COUNT_SCRAPE_IPV6,
+    COUNT_ERROR_SENT,
+  ];
+  const gauges = readGauges(memory, now.counters);
+  return {
+    requestsPerSecond: rate(...answered, ...Object.values(DROPS).filter((c) => c !== COUNT_DROP_SEND)),
+    responsesPerSecond: rate(...answered),
+    connectsPerSecond: rate(COUNT_CONNECT, COUNT_CONNECT_IPV6),
+    announcesPerSecond: rate(COUNT_ANNOUNCE, COUNT_ANNOUNCE_IPV6),
+    scrapesPerSecond: rate(COUNT_SCRAPE, COUNT_SCRAPE_IPV6),
+    errorsPerSecond: rate(COUNT_ERROR_SENT),
+    bytesReceivedPerSecond: rate(COUNT_BYTES_RECEIVED),
+    bytesSentPerSecond: rate(COUNT_BYTES_SENT),
+    torrents: gauges.torrents,
+    peersIpv4: gauges.peersIpv4,
+    peersIpv6: gauges.peersIpv6,
+    memoryMib: Math.round(gauges.memoryUsed / MEBIBYTE),
+    memoryLimitMib: Math.round(gauges.memoryLimit / MEBIBYTE),
+    memoryFull: change(COUNT_MEMORY_FULL),
+    drops: {
+      ...changes(DROPS),
+      // The sandboxed driver cannot see what the kernel dropped before Deno looked.
+      kernel: options.knowsKernelDrops ? change(COUNT_DROP_KERNEL) : "unknown",
+    },
+    errors: changes(ERRORS),
+  };
+}
