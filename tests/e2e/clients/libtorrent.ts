@@ -27,10 +27,11 @@ interface Event {
 
 export class LibtorrentPeer implements Peer {
   readonly name = "libtorrent";
+  readonly tellsErrorText = false;
   readonly #process: Deno.ChildProcess;
   readonly #events: Event[] = [];
   readonly #ended: Promise<void>;
-  #hasEnded = false;
+  #status?: Deno.CommandStatus;
   #wake = () => {};
 
   constructor(options: PeerOptions) {
@@ -64,7 +65,7 @@ export class LibtorrentPeer implements Peer {
   }
 
   async stop(): Promise<void> {
-    if (!this.#hasEnded) {
+    if (!this.#status) {
       await this.#process.stdin.close().catch(() => {});
       await this.#waitFor("stopped");
     }
@@ -72,7 +73,7 @@ export class LibtorrentPeer implements Peer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#hasEnded) this.#process.kill("SIGKILL");
+    if (!this.#status) this.#process.kill("SIGKILL");
     await this.#process.stdin.close().catch(() => {});
     await this.#ended;
   }
@@ -82,8 +83,7 @@ export class LibtorrentPeer implements Peer {
       this.#events.push(JSON.parse(line));
       this.#wake();
     }
-    await this.#process.status;
-    this.#hasEnded = true;
+    this.#status = await this.#process.status;
     this.#wake();
   }
 
@@ -91,14 +91,18 @@ export class LibtorrentPeer implements Peer {
     const find = () => this.#events.find(({ event }) => event === name);
     const found = async () => {
       while (!find()) {
-        assert.ok(!this.#hasEnded, `libtorrent ended: ${JSON.stringify(this.#events)}`);
+        assert.ok(!this.#status, `libtorrent ended: ${this.#describe()}`);
         await new Promise<void>((resolve) => this.#wake = resolve);
       }
     };
     await within(found(), {
       deadlineMs: CLIENT_DEADLINE_MS,
-      what: () => `"${name}" of libtorrent; events: ${JSON.stringify(this.#events)}`,
+      what: () => `"${name}" of libtorrent; events: ${this.#describe()}`,
     });
     return find()!;
+  }
+
+  #describe(): string {
+    return JSON.stringify({ events: this.#events, status: this.#status });
   }
 }

@@ -31,7 +31,10 @@ def start_session(listen):
             "allow_multiple_connections_per_ip": True,
             "ssrf_mitigation": False,
             "user_agent": "riptide-test",
-            "alert_mask": lt.alert.category_t.all_categories,
+            "unchoke_interval": 1,
+            "alert_mask": lt.alert.category_t.status_notification
+            | lt.alert.category_t.tracker_notification
+            | lt.alert.category_t.error_notification,
         }
     )
 
@@ -58,7 +61,7 @@ def report(alert):
     elif isinstance(alert, lt.tracker_reply_alert):
         tell("announced", peers=alert.num_peers)
     elif isinstance(alert, lt.tracker_error_alert):
-        tell("tracker_error", message=alert.error_message() or alert.message())
+        tell("tracker_error", message=alert.message())
     elif isinstance(alert, lt.torrent_finished_alert):
         tell("complete")
     elif isinstance(alert, lt.torrent_error_alert):

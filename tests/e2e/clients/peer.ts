@@ -5,6 +5,8 @@ export const CLIENT_DEADLINE_MS = 60_000;
 
 export interface Peer extends AsyncDisposable {
   readonly name: string;
+  /** Whether it passes on the text of a tracker's error: libtorrent 2.0.8 drops that of UDP. */
+  readonly tellsErrorText: boolean;
   /** Waits until the tracker has answered its announce. */
   untilAnnounced(): Promise<void>;
   /** Waits until it has the whole file. */

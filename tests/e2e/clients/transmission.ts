@@ -37,6 +37,7 @@ const FIELDS = ["percentDone", "downloadedEver", "errorString", "status", "track
 
 export class TransmissionPeer implements Peer {
   readonly name = "transmission";
+  readonly tellsErrorText = true;
   readonly #process: Deno.ChildProcess;
   readonly #url: string;
   readonly #home: string;
