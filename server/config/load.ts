@@ -72,6 +72,7 @@ async function readConfigFile(kind: FileKind<unknown>, path: string): Promise<st
     }
     return new TextDecoder("utf-8", { fatal: true }).decode(await new Blob(chunks).bytes());
   } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error; // /proc and /dev want more than read
     throw new ConfigError([
       `Cannot read the configuration "${path}": ${explain(kind, path, error)}`,
     ]);
