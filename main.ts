@@ -36,7 +36,7 @@ async function runUdp(args: Arguments): Promise<number> {
 
   const start = async () => {
     const { startUdp } = await import("./protocols/udp/mod.ts");
-    return await startUdp(config, { configPath, takeOver });
+    return await startUdp(config, { takeOver });
   };
   const reload = async (tracker: Tracker<UdpConfig>) => {
     const fresh = await load();

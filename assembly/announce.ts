@@ -46,10 +46,12 @@ import {
 import { samplePeers } from "./sample";
 import { addTorrent, findTorrent, hashInfoHash, shardOf } from "./torrent_table";
 
-/** Carries out the announce in the record at `request`, whose answer fields it fills. */
-export function announce(worker: usize, request: usize): void {
+/**
+ * Carries out the announce in the record at `request`, whose answer fields it fills.
+ * @param hash Table hash of its info hash.
+ */
+export function announce(worker: usize, request: usize, hash: u64): void {
   const infoHash: usize = load<u32>(request, ANNOUNCE_INFO_HASH);
-  const hash = hashInfoHash(infoHash);
   const shard = shardOf(hash);
   store<u32>(request, 0, ANNOUNCE_SEEDERS);
   store<u32>(request, 0, ANNOUNCE_LEECHERS);

@@ -37,7 +37,8 @@ import * as rules from "./access_rules";
 import { take } from "./memory";
 import * as native from "./native";
 import * as sweep from "./sweep";
-import { answerDatagram } from "./udp";
+import { hashInfoHash } from "./torrent_table";
+import { ANNOUNCE_REQUEST_INFO_HASH, answerDatagram } from "./udp";
 
 /** One shard for so much memory keeps every shard small enough to be rehashed at once. */
 const SHARD_SHARE_LOG: u32 = 18;
@@ -103,13 +104,15 @@ export function startWorker(index: u32, batchSize: u32): i32 {
  */
 export function answerOne(index: u32, byteLength: u32): u32 {
   const worker = workerPtr(index);
+  const input: usize = load<u32>(worker, WORKER_IN);
   enterBatch(worker);
   const answerLength = answerDatagram(
     worker,
     rules.currentRules(),
     worker + WORKER_ADDRESS,
-    load<u32>(worker, WORKER_IN),
+    input,
     byteLength,
+    hashInfoHash(input + ANNOUNCE_REQUEST_INFO_HASH),
     load<u32>(worker, WORKER_OUT),
   );
   leaveBatch(worker);

@@ -194,7 +194,9 @@ export const IO_NAME = 32; // struct sockaddr_in or sockaddr_in6
 export const IO_NAME_SIZE = 28;
 export const IO_RECEIVE_CONTROL = 64;
 export const IO_RECEIVE_CONTROL_SIZE = 64;
-export const IO_SEND_CONTROL = 128;
+export const IO_SEND_CONTROL = 128; // 40 bytes
+export const IO_HASH = 168; // u64 hash of what would be the info hash of an announce
+export const IO_APPROACH = 176; // u32 address touched last on the way to the torrent
 
 // Statuses: negative, lengths are 0 or more.
 export const OK = 0;

@@ -73,7 +73,7 @@ const REQUEST_CONNECTION_ID: usize = 0;
 const REQUEST_ACTION: usize = 8;
 const REQUEST_TRANSACTION_ID: usize = 12;
 const REQUEST_HEADER_SIZE: u32 = 16;
-const ANNOUNCE_REQUEST_INFO_HASH: usize = 16;
+export const ANNOUNCE_REQUEST_INFO_HASH: usize = 16;
 const ANNOUNCE_REQUEST_PEER_ID: usize = 36;
 const ANNOUNCE_REQUEST_LEFT: usize = 64;
 const ANNOUNCE_REQUEST_EVENT: usize = 80;
@@ -106,6 +106,7 @@ const OPTION_URL_DATA: u32 = 2;
 /**
  * Answers one datagram.
  * @param address ADDRESS record of the sender.
+ * @param hash Table hash of the 20 bytes where an announce has its info hash.
  * @param out DATAGRAM_OUT_SIZE bytes.
  * @returns Bytes of the answer, at most DATAGRAM_OUT_MAX; 0: there is none.
  */
@@ -115,6 +116,7 @@ export function answerDatagram(
   address: usize,
   data: usize,
   byteLength: u32,
+  hash: u64,
   out: usize,
 ): u32 {
   countMany(worker, COUNT_BYTES_RECEIVED, byteLength);
@@ -122,7 +124,7 @@ export function answerDatagram(
   if (load<u16>(address, ADDRESS_PORT) == 0) return drop(worker, COUNT_DROP_SOURCE_PORT);
   if (isDenied(rules, address)) return drop(worker, COUNT_DROP_DENIED);
   if (byteLength < REQUEST_HEADER_SIZE) return drop(worker, COUNT_DROP_SHORT);
-  const answerLength = answerRequest(worker, rules, address, data, byteLength, out);
+  const answerLength = answerRequest(worker, rules, address, data, byteLength, hash, out);
   countMany(worker, COUNT_BYTES_SENT, answerLength);
   return answerLength;
 }
@@ -133,6 +135,7 @@ function answerRequest(
   address: usize,
   data: usize,
   byteLength: u32,
+  hash: u64,
   out: usize,
 ): u32 {
   const action = loadWire32(data + REQUEST_ACTION);
@@ -147,7 +150,7 @@ function answerRequest(
     return answerError(worker, COUNT_ERROR_EXPIRED_ID, TEXT_EXPIRED_ID, out);
   }
   return action == ACTION_ANNOUNCE
-    ? answerAnnounce(worker, rules, address, data, byteLength, out)
+    ? answerAnnounce(worker, rules, address, data, byteLength, hash, out)
     : answerScrape(worker, rules, address, data, byteLength, out);
 }
 
@@ -174,6 +177,7 @@ function answerAnnounce(
   address: usize,
   data: usize,
   byteLength: u32,
+  hash: u64,
   out: usize,
 ): u32 {
   if (byteLength < ANNOUNCE_REQUEST_SIZE) return drop(worker, COUNT_DROP_SHORT);
@@ -186,7 +190,7 @@ function answerAnnounce(
   const request = worker + WORKER_ANNOUNCE;
   parseAnnounce(worker, request, address, data, byteLength);
   store<u32>(request, out + ANNOUNCE_RESPONSE_SIZE, ANNOUNCE_OUT);
-  announce(worker, request);
+  announce(worker, request, hash);
   count(worker, isIpv4(address) ? COUNT_ANNOUNCE : COUNT_ANNOUNCE_IPV6);
   const interval = load<u32>(CONTROL_ANNOUNCE_INTERVAL);
   storeWire32(out, ACTION_ANNOUNCE);

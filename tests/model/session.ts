@@ -17,6 +17,7 @@ export class Session {
   readonly model: Model;
   readonly tracker: TrackerUnderTest;
   readonly #ids = new Map<string, { id: Uint8Array; issuedSeconds: number }>();
+  #sweptSeconds = 0;
 
   constructor(tracker: TrackerUnderTest, limits: Limits) {
     this.tracker = tracker;
@@ -58,12 +59,15 @@ export class Session {
     return id;
   }
 
-  /** Lets time pass, with sweeps as often as it takes for the 16-bit ages of peers to be read right. */
+  /**
+   * Lets time pass. A peer's age is kept in 16 bits: the configuration sees to it that none can grow
+   * beyond between two sweeps, and so does this.
+   */
   advance(seconds: number): void {
     const target = this.model.now + seconds;
-    const stepMax = 65535 - this.model.limits.maxPeerAgeSeconds;
-    while (target - this.model.now > stepMax) {
-      this.setNow(this.model.now + stepMax);
+    const pauseMax = 65535 - this.model.limits.maxPeerAgeSeconds;
+    while (target > this.#sweptSeconds + pauseMax) {
+      this.setNow(this.#sweptSeconds + pauseMax);
       this.sweep();
     }
     this.setNow(target);
@@ -79,6 +83,7 @@ export class Session {
    * need some sweeps more until its emptied directory has been folded up and it is gone.
    */
   sweep(): void {
+    this.#sweptSeconds = this.model.now;
     this.model.sweep();
     const expected = this.model.totals();
     for (let turn = 0; turn < SWEEPS_MAX; ++turn) {

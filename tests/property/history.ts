@@ -5,7 +5,13 @@
  * into a test. Every datagram is judged by the model on its way.
  */
 import fc from "fast-check";
-import { concat, EVENT_STARTED, EVENT_STOPPED } from "../support/packets.ts";
+import {
+  concat,
+  EVENT_COMPLETED,
+  EVENT_PAUSED,
+  EVENT_STARTED,
+  EVENT_STOPPED,
+} from "../support/packets.ts";
 import { writeAnnounce, writeScrape } from "../model/packets.ts";
 import type { Session } from "../model/session.ts";
 import type { AccessMode, Limits, Source } from "../model/tracker.ts";
@@ -39,8 +45,16 @@ export type Step =
   | { do: "clock"; seconds: number }
   | { do: "sweep" }
   | { do: "reload"; mode: AccessMode; torrents: number[] }
-  | { do: "crowd"; torrent: number; family: Family; count: number; seederPercent: number }
-  | { do: "leave"; torrent: number; family: Family; percent: number };
+  | {
+    do: "crowd";
+    torrent: number;
+    family: Family;
+    first: number;
+    count: number;
+    seederPercent: number;
+    event: number;
+  }
+  | { do: "leave"; torrent: number; family: Family; first: number; count: number };
 
 export interface HistoryShape {
   stepsMax: number;
@@ -118,16 +132,22 @@ function anyStep({ crowdMax, clockMax, limits }: HistoryShape): fc.Arbitrary<Ste
     },
   ];
   if (crowdMax > 0) {
-    const percent = fc.nat(100);
-    weighted.push({
-      weight: 2,
-      arbitrary: step("crowd", {
-        torrent,
-        family,
-        count: fc.oneof(fc.nat(140), fc.nat(crowdMax)),
-        seederPercent: percent,
-      }),
-    }, { weight: 2, arbitrary: step("leave", { torrent, family, percent }) });
+    const first = fc.oneof(fc.constant(0), fc.nat(crowdMax));
+    const count = fc.oneof(fc.nat(140), fc.nat(crowdMax));
+    weighted.push(
+      {
+        weight: 8,
+        arbitrary: step("crowd", {
+          torrent,
+          family,
+          first,
+          count,
+          seederPercent: fc.nat(100),
+          event: fc.constantFrom(EVENT_STARTED, EVENT_COMPLETED, EVENT_PAUSED),
+        }),
+      },
+      { weight: 6, arbitrary: step("leave", { torrent, family, first, count }) },
+    );
   }
   return fc.oneof({ maxDepth: 1 }, ...weighted);
 }
@@ -194,13 +214,13 @@ class Player {
         session.loadAccessList(step.mode, step.torrents.map((torrent) => INFO_HASHES[torrent]));
         break;
       case "crowd":
-        for (let index = 0; index < step.count; ++index) {
-          const isSeeder = index % 100 < step.seederPercent;
-          this.#crowdAnnounce(step, index, { left: isSeeder ? 0n : 1n, event: EVENT_STARTED });
-        }
+        this.#crowd(step, (index) => ({
+          left: index % 100 < step.seederPercent ? 0n : 1n,
+          event: step.event,
+        }));
         break;
       case "leave":
-        this.#leave(step);
+        this.#crowd(step, () => ({ left: 1n, event: EVENT_STOPPED }));
         break;
     }
   }
@@ -214,31 +234,24 @@ class Player {
     this.#session.checkTotals();
   }
 
-  /** Stops the first members of a crowd, as many as are there. */
-  #leave(step: Extract<Step, { do: "leave" }>): void {
-    const torrent = this.#session.model.torrents.get(keyOfTorrent(step.torrent));
-    if (!torrent) return;
-    const size = (step.family === 4 ? torrent.ipv4 : torrent.ipv6).peers.size;
-    const count = Math.ceil(size * step.percent / 100);
-    for (let index = 0; index < count; ++index) {
-      this.#crowdAnnounce(step, index, { left: 1n, event: EVENT_STOPPED });
-    }
-  }
-
-  #crowdAnnounce(
-    { torrent, family }: { torrent: number; family: Family },
-    index: number,
-    fields: { left: bigint; event: number },
+  /** Members `first` and so on of a crowd announce, some of them ask for many peers. */
+  #crowd(
+    { torrent, family, first, count }:
+      | Extract<Step, { do: "leave" }>
+      | Extract<Step, { do: "crowd" }>,
+    fieldsOf: (index: number) => { left: bigint; event: number },
   ): void {
-    const { source, port } = crowdMember(family, index);
-    const packet = writeAnnounce({
-      connectionId: this.#session.idOf(source),
-      infoHash: INFO_HASHES[torrent],
-      numWant: index % 32 === 0 ? 200 : 2,
-      port,
-      ...fields,
-    });
-    this.#session.send(packet, source);
+    for (let index = first; index < first + count; ++index) {
+      const { source, port } = crowdMember(family, index);
+      const packet = writeAnnounce({
+        connectionId: this.#session.idOf(source),
+        infoHash: INFO_HASHES[torrent],
+        numWant: index % 32 === 0 ? 200 : 2,
+        port,
+        ...fieldsOf(index),
+      });
+      this.#session.send(packet, source);
+    }
   }
 
   #nextTransactionId(): number {
@@ -272,8 +285,4 @@ class Player {
 
 function sourceOf(who: number): Source {
   return { address: ADDRESSES[who], port: 50000 + who };
-}
-
-function keyOfTorrent(torrent: number): string {
-  return String.fromCharCode(...INFO_HASHES[torrent]);
 }

@@ -43,7 +43,7 @@ interface Variant {
 }
 
 const SMALL = { stepsMax: 120, crowdMax: 0, clockMax: 4000 };
-const CROWDED = { stepsMax: 30, crowdMax: 3000, clockMax: 4000 };
+const CROWDED = { stepsMax: 40, crowdMax: 3000, clockMax: 4000 };
 /** Steps of the clock beyond 65,536 s: the 16 bits of last-seen times and ids wrap. */
 const WRAPPING = { stepsMax: 60, crowdMax: 200, clockMax: 70000 };
 
@@ -52,12 +52,12 @@ const VARIANTS: Variant[] = [
   { name: "tight limits", limits: TIGHT_LIMITS, shape: { ...SMALL, clockMax: 60 }, runs: RUNS },
   { name: "wide limits", limits: WIDE_LIMITS, shape: WRAPPING, runs: RUNS / 4 },
   { name: "wrapping clock", limits: DEFAULT_LIMITS, shape: WRAPPING, runs: RUNS / 2 },
-  { name: "crowds", limits: DEFAULT_LIMITS, shape: CROWDED, runs: RUNS / 10 },
+  { name: "crowds", limits: DEFAULT_LIMITS, shape: CROWDED, runs: RUNS / 4 },
   {
     name: "crowds with peer ids",
     limits: DEFAULT_LIMITS,
     shape: CROWDED,
-    runs: RUNS / 20,
+    runs: RUNS / 8,
     peerIds: true,
   },
   {

@@ -36,6 +36,11 @@ export function crowdMember(family: Family, index: number): { source: Source; po
   };
 }
 
+/** The index of a crowd's member by its bytes in an answer. */
+export function crowdIndex(answer: Uint8Array, end: number): number {
+  return (answer[end - 2] * 256 + answer[end - 1] - 1024) * 61 + answer[end - 3];
+}
+
 function ipv6(host: number): Uint8Array {
   const address = new Uint8Array(16);
   address.set([0x20, 0x01, 0x0d, 0xb8]);
