@@ -111,8 +111,8 @@ Deno.test("sampling: a leecher gets each of 20 peers equally often", () => {
 
 Deno.test("sampling: a leecher gets each of 5,000 peers equally often", () => {
   const session = makeSwarm(4, 5000, (index) => index % 5 === 0 ? LEECHER : SEEDER);
-  for (const numWant of [1, 50, 200]) {
-    const answers = 120_000;
+  for (const numWant of [1, 50]) {
+    const answers = 100_000;
     assertFair(session, { family: 4, eligible: indices(5000), left: 1n, numWant, answers });
   }
 });
@@ -124,7 +124,7 @@ Deno.test("sampling: the same over IPv6, few leechers among many seeders", () =>
     eligible: indices(5000),
     left: 1n,
     numWant: 50,
-    answers: 120_000,
+    answers: 100_000,
   });
 });
 
@@ -143,7 +143,7 @@ Deno.test("sampling: a seeder gets each of many leechers equally often, in a lar
     eligible: indices(2500),
     left: 0n,
     numWant: 50,
-    answers: 120_000,
+    answers: 100_000,
   });
 });
 
