@@ -115,13 +115,6 @@ forEachDriver((driver, ignore) => {
     assertExplained(server, [address]);
   });
 
-  test("without permission for the network it exits 77", async () => {
-    const run = readTask(driver).run.filter((flag) => !flag.startsWith("--allow-net"));
-    const server = await runFailing({ driver, run: [...run, "--no-prompt"] });
-    assert.equal((await server.ended).code, 77);
-    assertExplained(server, ["--allow-net"]);
-  });
-
   test("without permission to read its configuration it exits 77", async () => {
     const run = readTask(driver).run.filter((flag) => !flag.startsWith("--allow-read"));
     const server = await runFailing({ driver, run: [...run, "--no-prompt"] });
@@ -139,6 +132,13 @@ Deno.test({
     assert.equal((await server.ended).code, 77);
     assertExplained(server, ["--allow-ffi"]);
   },
+});
+
+Deno.test("without permission for the network it exits 77 [deno]", async () => {
+  const run = readTask("deno").run.filter((flag) => !flag.startsWith("--allow-net"));
+  const server = await runFailing({ driver: "deno", run: [...run, "--no-prompt"] });
+  assert.equal((await server.ended).code, 77);
+  assertExplained(server, ["--allow-net"]);
 });
 
 Deno.test("the sandboxed driver runs without ffi, run, env and write", () => {

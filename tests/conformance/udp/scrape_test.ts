@@ -4,13 +4,15 @@ import {
   concat,
   EVENT_COMPLETED,
   EVENT_STARTED,
+  EVENT_STOPPED,
   fromHex,
   randomBytes,
   type ScrapeCounts,
+  writeConnect,
 } from "../../support/packets.ts";
-import { startServer } from "../../support/server.ts";
+import type { LogRecord } from "../../support/server.ts";
 import { forEachDriver, Suite } from "../../support/suite.ts";
-import { UdpClient } from "../../support/udp_client.ts";
+import type { UdpClient } from "../../support/udp_client.ts";
 
 const NOBODY: ScrapeCounts = { seeders: 0, completed: 0, leechers: 0 };
 const KNOWN: ScrapeCounts = { seeders: 2, completed: 1, leechers: 3 };
@@ -68,6 +70,22 @@ forEachDriver((driver, ignore) => {
     await client.expectDrops(packet);
   });
 
+  const counting = new Suite({ driver, ignore, configuration: { statistics: { interval: 1 } } });
+
+  counting.row("U22, U47 stopped and scrape create no torrent, say the statistics", async (row) => {
+    const { client, server } = row;
+    const torrentCount = async () => {
+      const isNew = ({ properties }: LogRecord) => "torrents" in properties;
+      const since = server.records.length;
+      return (await server.waitForRecord(isNew, { since, what: "statistics" })).properties.torrents;
+    };
+    await client.scrape(randomBytes(20), randomBytes(20));
+    await client.announce({ event: EVENT_STOPPED });
+    assert.equal(await torrentCount(), 0);
+    await client.announce({ event: EVENT_STARTED });
+    assert.equal(await torrentCount(), 1);
+  });
+
   suite.row("U47 a scrape creates no torrent", async ({ client }) => {
     const infoHash = randomBytes(20);
     assert.deepEqual(await client.scrape(infoHash), [NOBODY]);
@@ -75,19 +93,29 @@ forEachDriver((driver, ignore) => {
     assert.equal((await client.announce({ infoHash })).leechers, 1);
   });
 
-  Deno.test({
-    name: `U45 max_scrape_torrents = 100: 100 hashes of 120 are answered [${driver}]`,
+  const wide = new Suite({
+    driver,
     ignore,
-    fn: async () => {
-      const configuration = { protocol: { max_scrape_torrents: 100 } };
-      await using server = await startServer({ driver, configuration });
-      await using client = new UdpClient("127.0.0.1", server.address("127.0.0.1"));
-      await client.connect();
-      const known = await announceKnown(client);
-      const infoHashes = Array.from({ length: 120 }, () => known);
-      const torrents = await client.scrape(...infoHashes);
-      assert.deepEqual(torrents, Array.from({ length: 100 }, () => KNOWN));
-    },
+    configuration: { protocol: { max_scrape_torrents: 100 } },
+  });
+
+  wide.row("U45 max_scrape_torrents = 100: 100 of 101 hashes are answered", async ({ client }) => {
+    const known = await announceKnown(client);
+    const torrents = await client.scrape(...Array.from({ length: 101 }, () => known));
+    assert.deepEqual(torrents, Array.from({ length: 100 }, () => KNOWN));
+  });
+
+  wide.row("U45 what is cut off by the receiver gets no wrong answer", async ({ client }) => {
+    const known = await announceKnown(client);
+    for (const count of [102, 103, 120, 400, 3000]) {
+      await client.send(client.scrapePacket(Array.from({ length: count }, () => known)));
+      await client.send(writeConnect(client.nextTransactionId()));
+      const reply = await client.receive();
+      if (reply.kind === "connect") continue;
+      assert.equal(reply.kind, "scrape", `${count} hashes: ${Deno.inspect(reply)}`);
+      assert.deepEqual(reply.torrents, Array.from({ length: 100 }, () => KNOWN));
+      assert.equal((await client.receive()).kind, "connect");
+    }
   });
 });
 

@@ -1,0 +1,163 @@
+/**
+ * What each worker may touch, tried from inside a worker that has its grant.
+ *
+ * The tracker is started with a `Worker` that notes the grants; a probe then gets each of them.
+ */
+import { strict as assert } from "node:assert";
+import { startUdp } from "../../protocols/udp/mod.ts";
+import { loadConfig, UDP_FILE } from "../../server/config/mod.ts";
+import { type Configuration, HAS_IPV6, merge, toToml } from "../support/configuration.ts";
+import { nativeIsAvailable, readTask } from "../support/configuration.ts";
+import { within } from "../support/deadline.ts";
+import type { Attempts, Outcome } from "../support/permission_probe.ts";
+
+type Grants = Record<string, Deno.PermissionOptions>;
+
+/** Of the addresses that documentation may use (RFC 5737): nobody is there. */
+const OUTSIDE = "198.51.100.1:9";
+const INSIDE = "127.0.0.1:9";
+
+const NOTHING: Record<string, Outcome> = {
+  read: "refused",
+  write: "refused",
+  run: "refused",
+  env: "refused",
+  sys: "refused",
+  ffi: "refused",
+  inspect: "refused",
+};
+const NO_NETWORK: Record<string, Outcome> = {
+  [`udp ${OUTSIDE}`]: "refused",
+  [`tcp ${OUTSIDE}`]: "refused",
+  [`udp ${INSIDE}`]: "refused",
+  [`tcp ${INSIDE}`]: "refused",
+};
+
+const LIBC = (readTask("native").run.find((flag) => flag.startsWith("--allow-ffi=")) ?? "")
+  .slice("--allow-ffi=".length).split(",").find(exists);
+
+Deno.test("the probe is allowed everything where nothing is refused", async () => {
+  const outcomes = Object.entries(await probe("inherit"));
+  assert.equal(outcomes.length, 11);
+  for (const [name, outcome] of outcomes) assert.equal(outcome, "allowed", name);
+});
+
+Deno.test("a sandboxed IPv4 worker reaches its subnets and nothing else", async () => {
+  const network = { address: "127.0.0.1:0", client_subnets: ["127.0.0.0/8"] };
+  const grants = await grantsOf({ network });
+  assert.deepEqual(Object.keys(grants).length, 2, "One address, one housekeeper");
+  const outcomes = await probe(worker(grants));
+  // Deno grants hosts, not transports: who may answer by UDP may also speak TCP there.
+  assert.deepEqual(outcomes, {
+    ...NOTHING,
+    [`udp ${OUTSIDE}`]: "refused",
+    [`tcp ${OUTSIDE}`]: "refused",
+    [`udp ${INSIDE}`]: "allowed",
+    [`tcp ${INSIDE}`]: "allowed",
+  });
+});
+
+Deno.test({
+  name: "a sandboxed IPv6 worker has the network and nothing else",
+  ignore: !HAS_IPV6,
+  fn: async () => {
+    const outcomes = await probe(worker(await grantsOf({ network: { address: "[::1]:0" } })));
+    for (const name of Object.keys(NOTHING)) assert.equal(outcomes[name], "refused", name);
+  },
+});
+
+Deno.test({
+  name: "a native worker has libc and nothing else",
+  ignore: !nativeIsAvailable(),
+  fn: async () => {
+    const grants = await grantsOf({ network: { io: "native", address: "127.0.0.1:0" } });
+    assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
+    const outcomes = await probe(worker(grants), { library: LIBC });
+    assert.deepEqual(outcomes, { ...NOTHING, ...NO_NETWORK, ffi: "allowed" });
+  },
+});
+
+Deno.test("the housekeeper reads the lists and nothing else", async () => {
+  const list = await Deno.makeTempFile();
+  const denied = await Deno.makeTempFile();
+  try {
+    const grants = await grantsOf({
+      network: { address: "127.0.0.1:0" },
+      access_list: { mode: "black", path: list, deny_clients_path: denied },
+    });
+    assert.deepEqual(await probe(grants.housekeeper), { ...NOTHING, ...NO_NETWORK });
+    for (const file of [list, denied]) {
+      const outcomes = await probe(grants.housekeeper, { file });
+      assert.deepEqual(outcomes, { ...NOTHING, ...NO_NETWORK, read: "allowed" });
+    }
+  } finally {
+    await Deno.remove(list);
+    await Deno.remove(denied);
+  }
+});
+
+Deno.test("a housekeeper without lists has nothing", async () => {
+  const grants = await grantsOf({ network: { address: "127.0.0.1:0" } });
+  assert.deepEqual(await probe(grants.housekeeper), { ...NOTHING, ...NO_NETWORK });
+});
+
+/** Starts the tracker and returns the grant of each of its workers, by the worker's name. */
+async function grantsOf(over: Configuration): Promise<Grants> {
+  const path = await Deno.makeTempFile({ suffix: ".toml" });
+  await Deno.writeTextFile(path, toToml(merge({ memory: { limit_mib: 16 } }, over)));
+  const grants: Grants = {};
+  const OriginalWorker = globalThis.Worker;
+  globalThis.Worker = class extends OriginalWorker {
+    constructor(url: string | URL, options?: WorkerOptions) {
+      super(url, options);
+      grants[options!.name!] = options!.deno!.permissions!;
+    }
+  };
+  try {
+    const { config } = await loadConfig(UDP_FILE, path, { overrides: {} });
+    const tracker = await startUdp(config, { takeOver: false });
+    await tracker.stop();
+  } finally {
+    globalThis.Worker = OriginalWorker;
+    await Deno.remove(path);
+  }
+  return grants;
+}
+
+/** Returns the grant of the one worker that serves clients. */
+function worker(grants: Grants): Deno.PermissionOptions {
+  const names = Object.keys(grants).filter((name) => name !== "housekeeper");
+  assert.equal(names.length, 1);
+  return grants[names[0]];
+}
+
+/** Runs the probe with a grant and returns the outcome of each attempt. */
+async function probe(
+  permissions: Deno.PermissionOptions,
+  over: Partial<Attempts> = {},
+): Promise<Record<string, Outcome>> {
+  const file = await Deno.makeTempFile();
+  const url = new URL("../support/permission_probe.ts", import.meta.url);
+  const worker = new Worker(url, { type: "module", deno: { permissions } });
+  try {
+    const { promise, resolve, reject } = Promise.withResolvers<Record<string, Outcome>>();
+    worker.onmessage = ({ data }) => resolve(data);
+    worker.onerror = (event) => reject(new Error(event.message));
+    const attempts: Attempts = { file, library: "/no/such/library", hosts: [OUTSIDE, INSIDE] };
+    worker.postMessage({ ...attempts, ...over });
+    return await within(promise, { deadlineMs: 10_000, what: "the probe's outcomes" });
+  } finally {
+    worker.terminate();
+    await Deno.remove(file);
+    await Deno.remove(`${file}.written`).catch(() => {});
+  }
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
