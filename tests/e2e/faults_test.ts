@@ -109,7 +109,7 @@ forEachDriver((driver, ignore) => {
   });
 
   test("an address that is not this machine's exits 69", async () => {
-    const address = "192.0.2.255:3000";
+    const address = "198.51.100.1:3000";
     const server = await runFailing({ driver, configuration: { network: { address } } });
     assert.equal((await server.ended).code, 69);
     assertExplained(server, [address]);

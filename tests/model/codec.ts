@@ -57,7 +57,7 @@ export function parseRequest(packet: Uint8Array): Request {
     case ACTION_SCRAPE:
       return parseScrape(packet, transactionId);
     default:
-      return { action: "none", why: `action ${view.getUint32(8)}` };
+      return { action: "none", why: "an action that nobody answers" };
   }
 }
 

@@ -6,7 +6,7 @@
  * Rules: protocols.md A and D, issue 4.
  */
 import { EVENT_COMPLETED, EVENT_PAUSED, EVENT_STOPPED } from "../support/packets.ts";
-import { canonicalAddress, keyOf, keyToHex, peerKey } from "./bytes.ts";
+import { canonicalAddress, keyOf, peerKey } from "./bytes.ts";
 import { checkAnswer } from "./answer.ts";
 import { type Announce, ANSWER_MAX, parseRequest, type Scrape } from "./codec.ts";
 import { ConnectionIds } from "./connection_ids.ts";
@@ -124,7 +124,7 @@ export class Model {
     const { transactionId, infoHash, port } = request;
     if (port === 0) return { kind: "error", why: "invalid port", transactionId };
     if (!this.isAllowed(infoHash)) {
-      return { kind: "error", why: `${keyToHex(infoHash)} is not allowed`, transactionId };
+      return { kind: "error", why: "torrent not allowed", transactionId };
     }
     const self = peerKey(address, port);
     const isStopped = request.event === EVENT_STOPPED;
