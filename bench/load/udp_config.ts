@@ -35,7 +35,10 @@ export interface UdpLoadConfig {
 
 /** What every key means, for `-p`, and its default. */
 const SETTINGS = {
-  server_address: ["127.0.0.1:3000", "Tracker to test; a list uses all of them, such as one a family"],
+  server_address: [
+    "127.0.0.1:3000",
+    "Tracker to test; a list uses all of them, such as one a family",
+  ],
   workers: [1, "Threads that send requests"],
   duration: [10, "Seconds"],
   summarize_last: [0, "Report the last seconds only; 0: all of them"],
@@ -62,7 +65,10 @@ const SETTINGS = {
     popularity_parameter: [0.9, "Exponent of zipf, shape of gamma"],
     scrape_max_torrents: [10, "Torrents in a scrape, at most"],
     announce_peers_wanted: [30, "Peers asked for in an announce"],
-    weight_connect: [50, "How many of the requests are connects, in proportion to the other weights"],
+    weight_connect: [
+      50,
+      "How many of the requests are connects, in proportion to the other weights",
+    ],
     weight_announce: [50, "… announces"],
     weight_scrape: [1, "… scrapes"],
     peer_seeder_probability: [0.75, "Share of peers that are seeders"],
