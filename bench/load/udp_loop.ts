@@ -110,7 +110,8 @@ export class UdpLoop {
         const sent = this.#sendConnect(source, performance.now());
         if (sent < 0) throw new Error(`Cannot send a connect: ${describeErrno(-sent)}`);
         this.#poll.wait(CONNECT_WAIT_MS);
-        this.#receive(source);
+        const received = this.#receive(source);
+        if (received < 0) throw new Error(`Cannot connect: ${describeErrno(-received)}`);
       }
     }
   }
@@ -128,7 +129,7 @@ export class UdpLoop {
           this.#sendConnect(source, nowMs);
         }
         this.#send(source, nowMs);
-        received += this.#receive(source);
+        received += Math.max(0, this.#receive(source));
       }
       this.#count(counter.TURNS, 1);
       if (received > 0) {
@@ -171,13 +172,17 @@ export class UdpLoop {
     ring.advance(sent);
     this.#inFlight += sent;
     this.#count(counter.REQUESTS, sent);
-    this.#count(counter.BYTES_SENT, byteLength);
-    if (sent < count) this.#forget(firstId, { sent, count });
+    if (sent === count) this.#count(counter.BYTES_SENT, byteLength);
+    else this.#forget(firstId, { sent, count });
   }
 
-  /** Takes back the ids of requests that the system did not send. */
+  /** Takes back the ids from `firstId` on whose requests the system did not send. */
   #forget(firstId: number, { sent, count }: { sent: number; count: number }): void {
-    for (let index = sent; index < count; ++index) this.#slotIds[(firstId + index) & SLOT_MASK] = 0;
+    let id = firstId;
+    for (let index = 0; index < count; ++index) {
+      if (index >= sent) this.#slotIds[id & SLOT_MASK] = 0;
+      id = following(id);
+    }
     this.#count(counter.SEND_FAILURES, count - sent);
   }
 
@@ -201,11 +206,11 @@ export class UdpLoop {
     return sent;
   }
 
-  /** Receives what is there, one batch at most. */
+  /** Receives what is there, one batch at most; a negative errno says why nothing was. */
   #receive(source: Source): number {
     const responses = this.#responses;
     const received = source.socket.receive(responses.headers, BATCH_LENGTH, MSG_DONTWAIT);
-    if (received <= 0) return 0;
+    if (received <= 0) return received;
     const nowMs = performance.now();
     for (let index = 0; index < received; ++index) {
       const start = responses.payloadOffset + index * responses.payloadStride;
