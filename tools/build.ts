@@ -1,14 +1,13 @@
 /**
- * Compiles assembly/ to wasm/tracker.wasm and wasm/tracker.debug.wasm, when they are older than it.
+ * Compiles assembly/ to wasm/, when what is there is older: tracker.wasm, which runs, the same with
+ * debug names, and one for tests that exports inner functions as well.
  *
  * Writes to standard error only, and nothing when up to date: tasks that print a configuration or
  * JSON depend on this one.
  */
 import asc from "assemblyscript/asc";
 
-const SOURCE = "assembly/index.ts";
 const COMMON = [
-  SOURCE,
   "--runtime",
   "stub",
   "--use",
@@ -30,9 +29,12 @@ const COMMON = [
   "--exportStart",
   "_start",
 ];
+const ENTRY = "assembly/index.ts";
+const TEST_ENTRY = "assembly/test_entry.ts";
 const TARGETS = [
-  { file: "wasm/tracker.wasm", options: ["-O3", "--converge", "--noAssert"] },
-  { file: "wasm/tracker.debug.wasm", options: ["--debug"] },
+  { source: ENTRY, file: "wasm/tracker.wasm", options: ["-O3", "--converge", "--noAssert"] },
+  { source: ENTRY, file: "wasm/tracker.debug.wasm", options: ["--debug"] },
+  { source: TEST_ENTRY, file: "wasm/tracker.test.wasm", options: ["-O1", "--debug"] },
 ];
 
 const root = new URL("..", import.meta.url);
@@ -40,14 +42,14 @@ Deno.chdir(root);
 const newest = await newestSource();
 for (const target of TARGETS) {
   if (await modified(target.file) > newest) continue;
-  await compile(target.file, target.options);
+  await compile(target);
 }
 
-async function compile(file: string, options: string[]): Promise<void> {
-  const { error, stderr } = await asc.main([...COMMON, "--outFile", file, ...options]);
+async function compile({ source, file, options }: typeof TARGETS[number]): Promise<void> {
+  const { error, stderr } = await asc.main([source, ...COMMON, "--outFile", file, ...options]);
   if (error) {
     console.error(stderr.toString());
-    console.error(`Cannot compile ${SOURCE}: ${error.message}`);
+    console.error(`Cannot compile ${source}: ${error.message}`);
     Deno.exit(1);
   }
   console.error(`Built ${file}`);
