@@ -48,6 +48,7 @@ export interface CoreOptions {
 
 const HALF = 2 ** 31;
 const SECRET = Uint8Array.from({ length: 48 }, (_, index) => 7 * index + 1);
+const NOBODY_DENIED = { ipv4: new Uint32Array(0), ipv6: new Uint8Array(0) };
 const MODES: Record<AccessMode, number> = {
   off: ACCESS_OFF,
   black: ACCESS_BLACK,
@@ -105,11 +106,26 @@ export class CoreTracker implements TrackerUnderTest {
   }
 
   loadAccessList(mode: AccessMode, infoHashes: readonly Uint8Array[]): void {
-    const denied = { ipv4: new Uint32Array(0), ipv6: new Uint8Array(0) };
-    const rules = this.#core.beginRules(MODES[mode], infoHashes.length, denied);
-    const text = new TextEncoder().encode(infoHashes.map((hash) => toHex(hash) + "\n").join(""));
-    for (let start = 0; start < text.length; start += DATAGRAM_IN_SIZE) {
-      const piece = text.subarray(start, start + DATAGRAM_IN_SIZE);
+    const text = infoHashes.map((infoHash) => toHex(infoHash) + "\n").join("");
+    this.loadRules({ mode, text: new TextEncoder().encode(text), hashCountMax: infoHashes.length });
+  }
+
+  /**
+   * Loads access rules as the reload does; what was in force stays so where that fails.
+   * @throws SyntaxError with the number and the text of a bad line.
+   */
+  loadRules(
+    { mode, text, hashCountMax, pieceMax = DATAGRAM_IN_SIZE, denied = NOBODY_DENIED }: {
+      mode: AccessMode;
+      text: Uint8Array;
+      hashCountMax: number;
+      pieceMax?: number;
+      denied?: { ipv4: Uint32Array; ipv6: Uint8Array };
+    },
+  ): void {
+    const rules = this.#core.beginRules(MODES[mode], hashCountMax, denied);
+    for (let start = 0; start < text.length; start += pieceMax) {
+      const piece = text.subarray(start, start + pieceMax);
       this.#input.set(piece);
       this.#read(rules, piece.length);
     }
@@ -151,7 +167,9 @@ export class CoreTracker implements TrackerUnderTest {
 
   #read(rules: Rules, byteLength: number): void {
     if (this.#core.readRules(rules, byteLength)) return;
-    throw new Error(`The core refuses a good access list: ${this.#core.badLine(rules).text}`);
+    const { number, text } = this.#core.badLine(rules);
+    this.#core.dropRules(rules);
+    throw new SyntaxError(`Line ${number}: ${text}`);
   }
 }
 

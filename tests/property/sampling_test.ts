@@ -117,6 +117,17 @@ Deno.test("sampling: a leecher gets each of 5,000 peers equally often", () => {
   }
 });
 
+Deno.test("sampling: the announcer's neighbours in a large swarm are no likelier than others", () => {
+  const session = makeSwarm(4, 1000, () => LEECHER);
+  assertFair(session, {
+    family: 4,
+    eligible: indices(1000),
+    left: 1n,
+    numWant: 1,
+    answers: 400_000,
+  });
+});
+
 Deno.test("sampling: the same over IPv6, few leechers among many seeders", () => {
   const session = makeSwarm(6, 5000, (index) => index < 100 ? LEECHER : SEEDER);
   assertFair(session, {
