@@ -2,6 +2,12 @@
 
 export type Driver = "deno" | "native";
 
+/** What a server runs: a driver of the UDP tracker, or the HTTP tracker. */
+export type Service = Driver | "http";
+
+/** The task of deno.json that runs a service. */
+const TASKS: Record<Service, string> = { deno: "udp", native: "udp:native", http: "http" };
+
 export type Value = string | number | boolean | string[];
 
 /** A configuration file: values of its own and tables of values. */
@@ -22,9 +28,9 @@ interface Task {
   main: string[];
 }
 
-/** Reads from deno.json how its task starts the driver, so that tests grant what the task grants. */
-export function readTask(driver: Driver): Task {
-  const name = driver === "native" ? "udp:native" : "udp";
+/** Reads from deno.json how its task starts the service, so that tests grant what it grants. */
+export function readTask(service: Service): Task {
+  const name = TASKS[service];
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", REPOSITORY)));
   const command: string = tasks[name]?.command ?? tasks[name];
   if (typeof command !== "string") throw new Error(`deno.json has no task "${name}"`);

@@ -150,7 +150,8 @@ export function parseReply(packet: Uint8Array, family: Family): Reply {
   }
 }
 
-function parsePeers(bytes: Uint8Array, family: Family): Peer[] {
+/** Parses compact peers, 6 or 18 bytes each (BEP 23, BEP 7). */
+export function parsePeers(bytes: Uint8Array, family: Family): Peer[] {
   const addressByteLength = family === "IPv4" ? 4 : 16;
   const stride = addressByteLength + 2;
   assert.equal(bytes.length % stride, 0, `${bytes.length} bytes of ${family} peers`);

@@ -5,8 +5,8 @@
  * when a test fails; one that is asked to stop must exit with 0 and must not have logged an error.
  */
 import { strict as assert } from "node:assert";
-import { type Configuration, type Driver, merge, readTask, REPOSITORY } from "./configuration.ts";
-import { LOOPBACK, toToml } from "./configuration.ts";
+import { type Configuration, merge, readTask, REPOSITORY } from "./configuration.ts";
+import { LOOPBACK, type Service, toToml } from "./configuration.ts";
 import { within } from "./deadline.ts";
 import { readLines } from "./lines.ts";
 
@@ -22,7 +22,7 @@ export interface LogRecord {
 }
 
 export interface ServerOptions {
-  driver: Driver;
+  driver: Service;
   /** What differs from the tests' defaults; a function gets the server's own directory. */
   configuration?: Configuration | ((directory: string) => Configuration);
   /** Files to put into the server's own directory. */
@@ -55,7 +55,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
   const { configuration = {} } = options;
   const own = typeof configuration === "function" ? configuration(directory) : configuration;
-  const whole = merge(merge(DEFAULTS, { network: { io: options.driver } }), own);
+  const { driver } = options;
+  const network: Configuration = driver === "http" ? {} : { network: { io: driver } };
+  const whole = merge(merge(DEFAULTS, network), own);
   await Deno.writeTextFile(`${directory}/riptide.toml`, toToml(whole));
   const server = new Server(directory, options);
   if (options.unobserved) return server;

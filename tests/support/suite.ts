@@ -29,7 +29,7 @@ export class Suite {
   #server?: Server;
 
   /** Registers a server for the tests of this file. */
-  constructor(options: ServerOptions & { ignore: boolean }) {
+  constructor(options: ServerOptions & { driver: Driver; ignore: boolean }) {
     this.driver = options.driver;
     this.ignore = options.ignore;
     if (options.ignore) return;

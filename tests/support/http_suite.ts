@@ -1,0 +1,151 @@
+/**
+ * Conformance rows of the HTTP tracker: each runs plain and over TLS, or plain only where TLS
+ * changes nothing, against one server for a file.
+ *
+ * Rows keep apart by their random info hashes. Rows that need a configuration of their own start
+ * their own server.
+ */
+import { Authority, type Certificate } from "./certificates.ts";
+import { type Configuration, merge, REPOSITORY } from "./configuration.ts";
+import { type Endpoint, HttpConnection, type Scheme } from "./http_client.ts";
+import { type Server, type ServerOptions, startServer } from "./server.ts";
+import { parseAddress } from "./udp_client.ts";
+
+/** Whether there is an HTTP tracker to judge. */
+export const HTTP_IS_THERE = await Deno.stat(new URL("protocols/http/mod.ts", REPOSITORY))
+  .then(() => true, () => false);
+
+export type HttpServerOptions = Partial<Omit<ServerOptions, "driver">>;
+
+/** A server of one scheme, and what a client must know of it. */
+export class HttpServer implements AsyncDisposable {
+  readonly scheme: Scheme;
+  readonly server: Server;
+  readonly authority?: Authority;
+
+  private constructor(scheme: Scheme, server: Server, authority?: Authority) {
+    this.scheme = scheme;
+    this.server = server;
+    this.authority = authority;
+  }
+
+  static async start(scheme: Scheme, options: HttpServerOptions = {}): Promise<HttpServer> {
+    if (scheme === "http") {
+      return new HttpServer(scheme, await startServer({ ...options, driver: "http" }));
+    }
+    const authority = await Authority.create();
+    try {
+      const certificate = await authority.issue();
+      const { configuration: over = {} } = options;
+      const configuration = (directory: string): Configuration =>
+        merge(tlsConfiguration(certificate), typeof over === "function" ? over(directory) : over);
+      const server = await startServer({ ...options, driver: "http", configuration });
+      return new HttpServer(scheme, server, authority);
+    } catch (error) {
+      await authority[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** Where it listens on this loopback address. */
+  endpoint(hostname = "127.0.0.1"): Endpoint {
+    const prefix = hostname.includes(":") ? `[${hostname}]` : hostname;
+    const { port } = parseAddress(this.server.address(prefix));
+    return { hostname, port, authority: this.authority?.certificate };
+  }
+
+  open(hostname = "127.0.0.1"): Promise<HttpConnection> {
+    return HttpConnection.open(this.endpoint(hostname));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.server[Symbol.asyncDispose]();
+    } finally {
+      await this.authority?.[Symbol.asyncDispose]();
+    }
+  }
+}
+
+/** Configuration that serves TLS with this certificate. */
+export function tlsConfiguration({ certificatePath, keyPath }: Certificate): Configuration {
+  return {
+    network: {
+      enable_tls: true,
+      tls_certificate_path: certificatePath,
+      tls_private_key_path: keyPath,
+    },
+  };
+}
+
+/** Calls `register` for each scheme. */
+export function forEachScheme(register: (scheme: Scheme) => void): void {
+  register("http");
+  register("https");
+}
+
+export interface HttpRowContext {
+  server: HttpServer;
+  /** A connection from 127.0.0.1. */
+  client: HttpConnection;
+  /** Opens a further connection, closed when the row ends. */
+  open(hostname?: string): Promise<HttpConnection>;
+}
+
+export interface RowOptions {
+  ignore?: boolean;
+}
+
+type Judge = (context: HttpRowContext) => Promise<void>;
+
+export class HttpSuite {
+  readonly scheme: Scheme;
+  readonly #options: HttpServerOptions;
+  #server?: HttpServer;
+
+  /** Registers a server for the tests of this file. */
+  constructor(scheme: Scheme, options: HttpServerOptions = {}) {
+    this.scheme = scheme;
+    this.#options = options;
+    if (!HTTP_IS_THERE) return;
+    Deno.test.beforeAll(async () => {
+      this.#server = await HttpServer.start(scheme, options);
+    });
+    Deno.test.afterAll(async () => {
+      await this.#server?.[Symbol.asyncDispose]();
+    });
+  }
+
+  /** Registers one row, judged against the server of this file. */
+  row(name: string, judge: Judge, options: RowOptions = {}): void {
+    Deno.test({
+      name: `${name} [${this.scheme}]`,
+      ignore: !HTTP_IS_THERE || (options.ignore ?? false),
+      // The server outlives the row, and so does the pending read of its log.
+      sanitizeOps: false,
+      fn: async () => {
+        if (!this.#server) throw new Error("The server did not start");
+        await judgeWith(this.#server, judge);
+      },
+    });
+  }
+
+  /** Registers one row with a server of its own, configured over that of this file. */
+  ownRow(name: string, own: HttpServerOptions, judge: Judge, options: RowOptions = {}): void {
+    Deno.test({
+      name: `${name} [${this.scheme}]`,
+      ignore: !HTTP_IS_THERE || (options.ignore ?? false),
+      sanitizeOps: false, // The server of this file goes on.
+      fn: async () => {
+        await using server = await HttpServer.start(this.scheme, { ...this.#options, ...own });
+        await judgeWith(server, judge);
+      },
+    });
+  }
+}
+
+async function judgeWith(server: HttpServer, judge: Judge): Promise<void> {
+  await using connections = new AsyncDisposableStack();
+  const open = async (hostname?: string) => connections.use(await server.open(hostname));
+  await judge({ server, client: await open(), open });
+}
