@@ -7,13 +7,12 @@
 import { strict as assert } from "node:assert";
 import type { Configuration } from "../support/configuration.ts";
 import { randomBytes, toHex } from "../support/packets.ts";
-import { type LogRecord, type Server, startServer } from "../support/server.ts";
+import { type LogRecord, type Server, type ServerOptions, startServer } from "../support/server.ts";
 import { forEachDriver } from "../support/suite.ts";
 import { UdpClient } from "../support/udp_client.ts";
 import { elapse } from "../support/deadline.ts";
 import { listensOnTcp } from "../support/processes.ts";
 
-const RELOADS = 12;
 /** Requests on the way at once; few enough for any socket buffer. */
 const WINDOW = 16;
 
@@ -21,11 +20,18 @@ const listed = randomBytes(20);
 const unlisted = randomBytes(20);
 const turning = randomBytes(20);
 /** Makes a list long enough that loading it takes a while. */
-const filler = Array.from({ length: 50_000 }, () => toHex(randomBytes(20))).join("\n");
+const filler = hashLines(50_000);
+
+/** Returns lines of different random info hashes. */
+function hashLines(count: number): string {
+  let lines = "";
+  while (lines.length < count * 41) lines += `${toHex(randomBytes(20))}\n`;
+  return lines;
+}
 
 function listText(withTurning: boolean): string {
   const hashes = withTurning ? [listed, turning] : [listed];
-  return `${filler}\n${hashes.map(toHex).join("\n")}\n`;
+  return `${filler}${hashes.map(toHex).join("\n")}\n`;
 }
 
 const configuration = (directory: string): Configuration => ({
@@ -49,26 +55,7 @@ forEachDriver((driver, ignore) => {
     });
 
   test("SIGHUP under traffic: no request lost or wrongly judged", async (server) => {
-    await using client = await connect(server);
-    const traffic = new Traffic(client);
-    const running = traffic.run();
-    running.catch(() => {}); // Awaited below.
-    try {
-      for (let reload = 1; reload <= RELOADS; reload++) {
-        const isListed = reload % 2 === 1;
-        const before = traffic.requestCount;
-        await reloadWith(server, { text: listText(isListed), signal: "SIGHUP", level: "info" });
-        await traffic.pass(2 * WINDOW);
-        traffic.turningIsListed = isListed;
-        await traffic.pass(4 * WINDOW);
-        traffic.turningIsListed = undefined;
-        assert.ok(traffic.requestCount > before);
-      }
-    } finally {
-      traffic.stop();
-      await running;
-    }
-    assert.ok(traffic.requestCount > 1000, `${traffic.requestCount} requests`);
+    await reloadUnderTraffic(server, { reloadCount: 12, text: listText });
   });
 
   test("SIGUSR1 reloads too, and opens no inspector", async (server) => {
@@ -96,15 +83,13 @@ forEachDriver((driver, ignore) => {
     assert.equal(await isRefused(client, turning), true, "A good list works again");
   }, { expectErrors: true });
 
-  test("a million lines replace a million lines while requests run", async (server) => {
-    await using client = await connect(server);
-    for (const isListed of [true, false]) {
-      const lines = new Array(20).fill(listText(false).slice(0, -42)).join("");
-      const traffic = new Traffic(client);
-      const running = traffic.run();
-      running.catch(() => {}); // Awaited below.
-    }
-  }, { configuration: (directory) => merge(configuration(directory), { memory: { limit_mib: 256 } }) });
+  test("a million lines replace a million lines under traffic", async (server) => {
+    const million = hashLines(1_000_000);
+    const text = (isListed: boolean) => million + listText(isListed);
+    await reloadUnderTraffic(server, { reloadCount: 2, text });
+  }, {
+    configuration: (directory) => ({ ...configuration(directory), memory: { limit_mib: 256 } }),
+  });
 
   test("an empty list lets everything in", async (server) => {
     await using client = await connect(server);
@@ -113,6 +98,32 @@ forEachDriver((driver, ignore) => {
     assert.equal(await isRefused(client, listed), false);
   });
 });
+
+/** Reloads again and again, each time turning over the turning torrent, while requests run. */
+async function reloadUnderTraffic(
+  server: Server,
+  options: { reloadCount: number; text: (turningIsListed: boolean) => string },
+): Promise<void> {
+  await using client = await connect(server);
+  const traffic = new Traffic(client);
+  const running = traffic.run();
+  running.catch(() => {}); // Awaited below.
+  try {
+    for (let reload = 1; reload <= options.reloadCount; reload++) {
+      const isListed = reload % 2 === 1;
+      const before = traffic.requestCount;
+      await reloadWith(server, { text: options.text(isListed), signal: "SIGHUP", level: "info" });
+      assert.ok(traffic.requestCount > before, "Requests were answered during the reload");
+      await traffic.pass(2 * WINDOW);
+      traffic.turningIsListed = isListed;
+      await traffic.pass(4 * WINDOW);
+      traffic.turningIsListed = undefined;
+    }
+  } finally {
+    traffic.stop();
+    await running;
+  }
+}
 
 /** Announces the three torrents in turn, `WINDOW` at once, and judges every reply. */
 class Traffic {

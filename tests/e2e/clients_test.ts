@@ -10,7 +10,7 @@ import { elapse } from "../support/deadline.ts";
 import { EVENT_NONE, toHex } from "../support/packets.ts";
 import { type Server, startServer } from "../support/server.ts";
 import { forEachDriver } from "../support/suite.ts";
-import { parseAddress, UdpClient } from "../support/udp_client.ts";
+import { UdpClient } from "../support/udp_client.ts";
 import { hasLibtorrent, LibtorrentPeer } from "./clients/libtorrent.ts";
 import type { Peer, PeerOptions } from "./clients/peer.ts";
 import { Torrent } from "./clients/torrent.ts";
@@ -24,11 +24,27 @@ const transmission: StartPeer = (options) => TransmissionPeer.start(options);
 const LIBTORRENT = await hasLibtorrent();
 const TRANSMISSION = LIBTORRENT && await hasTransmission() && OUTER_IPV4 !== undefined;
 
-interface Swarm {
+/** A client of a swarm: what it is, and the address it has. */
+interface Member {
+  start: StartPeer;
   hostname: string;
-  seeder: StartPeer;
-  leechers: StartPeer[];
 }
+
+/** Members in the order in which they come. */
+interface Swarm {
+  /** Addresses that the tracker listens on; each member asks the one that begins as its own. */
+  addresses: string[];
+  members: (Member & { isSeeder: boolean })[];
+}
+
+const seeder = (start: StartPeer, hostname: string) => ({ start, hostname, isSeeder: true });
+const leecher = (start: StartPeer, hostname: string) => ({ start, hostname, isSeeder: false });
+
+/**
+ * Transmission 3.00 refuses peers on loopback addresses and knows one peer an address. So in a swarm
+ * there is one, on an outer address, and clients on loopback addresses that come later and call it.
+ */
+const MIXED = [`127.0.0.1:0`, `${OUTER_IPV4}:0`];
 
 forEachDriver((driver, ignore) => {
   const test = (name: string, possible: boolean, fn: () => Promise<void>) =>
@@ -36,9 +52,12 @@ forEachDriver((driver, ignore) => {
 
   test("libtorrent: a seeder and two leechers on IPv4", LIBTORRENT, () =>
     moveFile(driver, {
-      hostname: "127.0.0.1",
-      seeder: libtorrent,
-      leechers: [libtorrent, libtorrent],
+      addresses: ["127.0.0.1:0"],
+      members: [
+        seeder(libtorrent, "127.0.0.1"),
+        leecher(libtorrent, "127.0.0.1"),
+        leecher(libtorrent, "127.0.0.1"),
+      ],
     }));
 
   test(
@@ -46,79 +65,78 @@ forEachDriver((driver, ignore) => {
     LIBTORRENT && HAS_IPV6,
     () =>
       moveFile(driver, {
-        hostname: "::1",
-        seeder: libtorrent,
-        leechers: [libtorrent, libtorrent],
+        addresses: ["[::1]:0"],
+        members: [
+          seeder(libtorrent, "::1"),
+          leecher(libtorrent, "::1"),
+          leecher(libtorrent, "::1"),
+        ],
       }),
   );
 
-  test(
-    "Transmission seeds, Transmission and libtorrent leech",
-    TRANSMISSION,
-    () =>
-      moveFile(driver, {
-        hostname: OUTER_IPV4!,
-        seeder: transmission,
-        leechers: [transmission, libtorrent],
-      }),
-  );
-
-  test("libtorrent seeds, two Transmissions leech", TRANSMISSION, () =>
+  test("Transmission seeds, two libtorrents leech", TRANSMISSION, () =>
     moveFile(driver, {
-      hostname: OUTER_IPV4!,
-      seeder: libtorrent,
-      leechers: [transmission, transmission],
+      addresses: MIXED,
+      members: [
+        seeder(transmission, OUTER_IPV4!),
+        leecher(libtorrent, "127.0.0.2"),
+        leecher(libtorrent, "127.0.0.3"),
+      ],
+    }));
+
+  test("Transmission and libtorrent leech, libtorrent seeds", TRANSMISSION, () =>
+    moveFile(driver, {
+      addresses: MIXED,
+      members: [
+        leecher(transmission, OUTER_IPV4!),
+        leecher(libtorrent, "127.0.0.2"),
+        seeder(libtorrent, "127.0.0.3"),
+      ],
     }));
 
   test(
     "a blacklisted torrent is refused to libtorrent",
     LIBTORRENT,
-    () => refuse(driver, { hostname: "127.0.0.1", seeder: libtorrent, leechers: [libtorrent] }),
+    () => refuse(driver, { start: libtorrent, hostname: "127.0.0.1" }),
   );
 
   test(
     "a blacklisted torrent is refused to Transmission",
     TRANSMISSION,
-    () => refuse(driver, { hostname: OUTER_IPV4!, seeder: transmission, leechers: [transmission] }),
+    () => refuse(driver, { start: transmission, hostname: OUTER_IPV4! }),
   );
 });
 
 /** Moves the file from the seeder to each leecher and checks what the tracker counted. */
 async function moveFile(driver: Driver, swarm: Swarm): Promise<void> {
-  const { hostname } = swarm;
   await using torrent = await Torrent.create();
-  const address = hostname.includes(":") ? `[${hostname}]:0` : `${hostname}:0`;
-  await using server = await startServer({ driver, configuration: { network: { address } } });
-  const path = await torrent.announcedAt(`udp://${server.addresses[0]}/announce`);
+  const configuration = { network: { address: swarm.addresses } };
+  await using server = await startServer({ driver, configuration });
   await using peers = new AsyncDisposableStack();
-  const start = async (startPeer: StartPeer, withFile: boolean) => {
-    const directory = await torrent.makeHome({ withFile });
-    const peer = peers.use(await startPeer({ torrent: path, directory, hostname }));
+  const started = [];
+  for (const { start, hostname, isSeeder } of swarm.members) {
+    const path = await torrent.announcedAt(`udp://${trackerFor(server, hostname)}/announce`);
+    const directory = await torrent.makeHome({ withFile: isSeeder });
+    const peer = peers.use(await start({ torrent: path, directory, hostname }));
     await peer.untilAnnounced();
-    return { peer, directory };
-  };
-
-  const seeder = await start(swarm.seeder, true);
-  await seeder.peer.untilComplete();
-  const leechers = [];
-  for (const startPeer of swarm.leechers) leechers.push(await start(startPeer, false));
-  for (const { peer } of leechers) await peer.untilComplete();
-  for (const { peer, directory } of leechers) {
-    assert.ok(await torrent.isWholeIn(directory), `The file of ${peer.name}`);
+    started.push({ peer, directory, isSeeder });
   }
+  for (const { peer } of started) await peer.untilComplete();
 
+  const { hostname } = swarm.members[0];
   await using observer = await observe(server, hostname);
   await observer.untilCounts(torrent.infoHash, { seeders: 3, completed: 2, leechers: 0 });
-  for (const { peer } of leechers) {
+  for (const { peer, directory, isSeeder } of started) {
+    assert.ok(await torrent.isWholeIn(directory), `The file of ${peer.name}`);
+    if (isSeeder) continue;
     assert.ok(await peer.downloaded() >= torrent.file.length, `${peer.name} got it from peers`);
   }
-  for (const { peer } of [seeder, ...leechers]) await peer.stop();
+  for (const { peer } of started) await peer.stop();
   await observer.untilCounts(torrent.infoHash, { seeders: 0, completed: 2, leechers: 0 });
 }
 
 /** Sees both clients report the tracker's refusal, and nothing moved. */
-async function refuse(driver: Driver, swarm: Swarm): Promise<void> {
-  const { hostname } = swarm;
+async function refuse(driver: Driver, { start, hostname }: Member): Promise<void> {
   await using torrent = await Torrent.create();
   const configuration = (directory: string) => ({
     network: { address: `${hostname}:0` },
@@ -128,9 +146,9 @@ async function refuse(driver: Driver, swarm: Swarm): Promise<void> {
   await using server = await startServer({ driver, configuration, files });
   const path = await torrent.announcedAt(`udp://${server.addresses[0]}/announce`);
   const directory = await torrent.makeHome({ withFile: true });
-  await using seeder = await swarm.seeder({ torrent: path, directory, hostname });
+  await using seeder = await start({ torrent: path, directory, hostname });
   const empty = await torrent.makeHome({ withFile: false });
-  await using leecher = await swarm.leechers[0]({ torrent: path, directory: empty, hostname });
+  await using leecher = await start({ torrent: path, directory: empty, hostname });
 
   await using observer = await observe(server, hostname);
   const text = await observer.refusal(torrent.infoHash);
@@ -179,11 +197,17 @@ class Observer implements AsyncDisposable {
 }
 
 async function observe(server: Server, hostname: string): Promise<Observer> {
-  const client = new UdpClient(hostname, parseAddress(server.addresses[0]));
+  const client = new UdpClient(hostname, trackerFor(server, hostname));
   await client.connect();
   return new Observer(client);
 }
 
 function toText(counts: { seeders: number; completed: number; leechers: number }): string {
   return [counts.seeders, counts.completed, counts.leechers].join();
+}
+
+/** Returns the tracker's address that a client on `hostname` can ask. */
+function trackerFor(server: Server, hostname: string): string {
+  if (hostname.includes(":")) return server.address("[::1]");
+  return server.address(hostname.startsWith("127.") ? "127.0.0.1" : hostname);
 }

@@ -18,7 +18,9 @@ forEachDriver((driver, ignore) => {
       await using client = await connect(server);
       for (let count = 0; count < 200; count++) await client.announce({});
       await client.send(client.announcePacket({}));
+      const since = performance.now();
       await server.stop(signal);
+      assert.ok(performance.now() - since < 2000);
     });
   }
 

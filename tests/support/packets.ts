@@ -204,7 +204,7 @@ export function fromHex(digits: string): Uint8Array {
 
 /** Writes bytes as lower-case hex digits. */
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return bytes.toHex();
 }
 
 /** Returns the bytes of an ASCII text. */
