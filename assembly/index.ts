@@ -99,12 +99,13 @@ export function startWorker(index: u32, batchSize: u32): i32 {
 }
 
 /**
- * Answers the datagram in the worker's input buffer, sent from its ADDRESS record.
- * @returns Bytes in the output buffer; 0: no answer.
+ * Answers the datagram in a slot of the worker's input, sent from its ADDRESS record.
+ * @param slot 0…batch size-1.
+ * @returns Bytes in the same slot of the output; 0: no answer.
  */
-export function answerOne(index: u32, byteLength: u32): u32 {
+export function answerOne(index: u32, slot: u32, byteLength: u32): u32 {
   const worker = workerPtr(index);
-  const input: usize = load<u32>(worker, WORKER_IN);
+  const input: usize = load<u32>(worker, WORKER_IN) + slot * DATAGRAM_IN_SIZE;
   enterBatch(worker);
   const answerLength = answerDatagram(
     worker,
@@ -113,7 +114,7 @@ export function answerOne(index: u32, byteLength: u32): u32 {
     input,
     byteLength,
     hashInfoHash(input + ANNOUNCE_REQUEST_INFO_HASH),
-    load<u32>(worker, WORKER_OUT),
+    load<u32>(worker, WORKER_OUT) + slot * DATAGRAM_OUT_SIZE,
   );
   leaveBatch(worker);
   return answerLength;

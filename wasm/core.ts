@@ -9,6 +9,7 @@ import {
   ADDRESS_KIND,
   ADDRESS_PORT,
   ANNOUNCE_URL_DATA_LENGTH,
+  COUNT_DROP_SEND,
   DATAGRAM_IN_SIZE,
   DATAGRAM_OUT_SIZE,
   FULL,
@@ -24,6 +25,7 @@ import {
   WORKER_ADDRESS,
   WORKER_ANNOUNCE,
   WORKER_BATCH_SIZE,
+  WORKER_COUNTERS,
   WORKER_HELD_LOCK,
   WORKER_HOST_BASE,
   WORKER_IN,
@@ -39,7 +41,7 @@ import type { SharedCore } from "./memory.ts";
 
 interface Exports {
   startWorker(index: number, batchSize: number): number;
-  answerOne(index: number, byteLength: number): number;
+  answerOne(index: number, slot: number, byteLength: number): number;
   prepareBatch(index: number): void;
   answerBatch(index: number, socketIndex: number, datagramCount: number): number;
   shardCount(): number;
@@ -90,16 +92,14 @@ export class Core {
     }
   }
 
-  /** Where the datagrams of a batch are received, DATAGRAM_IN_SIZE bytes each. */
+  /** Where datagrams are received, DATAGRAM_IN_SIZE bytes a slot. */
   get input(): Uint8Array {
-    const batchSize = this.#word(this.#worker + WORKER_BATCH_SIZE);
-    return this.#slice(this.#word(this.#worker + WORKER_IN), batchSize * DATAGRAM_IN_SIZE);
+    return this.#slots(WORKER_IN, DATAGRAM_IN_SIZE);
   }
 
-  /** Where the answers are, DATAGRAM_OUT_SIZE bytes each. */
+  /** Where the answers are, DATAGRAM_OUT_SIZE bytes a slot. */
   get output(): Uint8Array {
-    const batchSize = this.#word(this.#worker + WORKER_BATCH_SIZE);
-    return this.#slice(this.#word(this.#worker + WORKER_OUT), batchSize * DATAGRAM_OUT_SIZE);
+    return this.#slots(WORKER_OUT, DATAGRAM_OUT_SIZE);
   }
 
   /** The sender's address, 16 bytes in wire order, for `setSender`. */
@@ -107,16 +107,26 @@ export class Core {
     return this.#slice(this.#worker + WORKER_ADDRESS + ADDRESS_BYTES, 16);
   }
 
-  /** Says who sent the datagram in `input`: the family of `senderBytes`, and the port. */
+  /** Says who sent the datagram that is answered next: the family of `senderBytes`, and the port. */
   setSender(isIpv6: boolean, port: number): void {
     const address = this.#worker + WORKER_ADDRESS;
     this.#view.setUint32(address + ADDRESS_KIND, isIpv6 ? KIND_IPV6 : KIND_IPV4, true);
     this.#view.setUint16(address + ADDRESS_PORT, port);
   }
 
-  /** Answers the datagram in `input`; returns the bytes to send from `output`, 0 for none. */
-  answerOne(byteLength: number): number {
-    return this.#exports.answerOne(this.workerIndex, byteLength);
+  /**
+   * Answers the datagram in a slot of `input`.
+   * @returns The bytes to send from the same slot of `output`, 0 for none.
+   */
+  answerOne(slot: number, byteLength: number): number {
+    return this.#exports.answerOne(this.workerIndex, slot, byteLength);
+  }
+
+  /** Counts answers that could not be sent. */
+  countSendDrop(answerCount = 1): void {
+    const address = this.#worker + WORKER_COUNTERS + 8 * COUNT_DROP_SEND;
+    const drops = this.#view.getBigUint64(address, true);
+    this.#view.setBigUint64(address, drops + BigInt(answerCount), true);
   }
 
   /** The URLData of the announce just answered (BEP 41). */
@@ -215,6 +225,11 @@ export class Core {
   /** Gives the memory of rules back that nobody holds any more. */
   dropRules(rules: Rules): void {
     this.#exports.dropRules(this.workerIndex, rules);
+  }
+
+  #slots(pointer: number, slotSize: number): Uint8Array {
+    const batchSize = this.#word(this.#worker + WORKER_BATCH_SIZE);
+    return this.#slice(this.#word(this.#worker + pointer), batchSize * slotSize);
   }
 
   #word(address: number): number {

@@ -4,14 +4,7 @@
  * The worker opens its own sockets with SO_REUSEPORT, so that the kernel spreads clients over the
  * workers, and then never returns to its event loop: it looks at the stop flag at least every 100 ms.
  */
-import {
-  CONTROL_STOP,
-  COUNT_DROP_SEND,
-  SOCKET_COUNT_MAX,
-  WORKER_COUNTERS,
-  WORKER_SIZE,
-  WORKERS,
-} from "../../assembly/layout.ts";
+import { CONTROL_STOP, SOCKET_COUNT_MAX } from "../../assembly/layout.ts";
 import { formatListenAddress, type ListenAddress } from "../../server/config/address.ts";
 import { StartError } from "../../server/errors.ts";
 import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
@@ -76,7 +69,6 @@ class NativeLoop {
   readonly #receiveHeaders: bigint;
   readonly #sendHeaders: bigint;
   readonly #stopWord: Int32Array;
-  readonly #sendDrops: BigUint64Array;
   #errorCount = 0;
 
   constructor(core: Core, sockets: UdpSocket[]) {
@@ -88,8 +80,6 @@ class NativeLoop {
     this.#receiveHeaders = hostBase + BigInt(receiveHeaders);
     this.#sendHeaders = hostBase + BigInt(sendHeaders);
     this.#stopWord = new Int32Array(buffer, CONTROL_STOP, 1);
-    const counters = WORKERS + core.workerIndex * WORKER_SIZE + WORKER_COUNTERS;
-    this.#sendDrops = new BigUint64Array(buffer, counters + 8 * COUNT_DROP_SEND, 1);
   }
 
   run(): void {
@@ -131,7 +121,7 @@ class NativeLoop {
     const answers = this.#core.answerBatch(index, received);
     if (answers > 0) {
       const unsent = socket.sendAll(this.#sendHeaders, answers);
-      if (unsent > 0) this.#sendDrops[0]! += BigInt(unsent);
+      if (unsent > 0) this.#core.countSendDrop(unsent);
     }
     return received;
   }

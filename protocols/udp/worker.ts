@@ -4,8 +4,7 @@
  * Datagrams are received straight into the core's memory and answers are sent straight from it. The
  * worker may listen on its address and answer its clients; it may do nothing else.
  */
-import { COUNT_DROP_SEND, WORKER_COUNTERS } from "../../assembly/layout.ts";
-import { WORKER_SIZE, WORKERS } from "../../assembly/layout.ts";
+import { DATAGRAM_IN_SIZE, DATAGRAM_OUT_SIZE } from "../../assembly/layout.ts";
 import { type ListenAddress } from "../../server/config/address.ts";
 import { StartError } from "../../server/errors.ts";
 import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
@@ -20,11 +19,13 @@ export interface UdpWorkerStart {
   address: ListenAddress;
 }
 
+/** Datagrams under way at once (docs/BENCHMARKS.md). */
+const SLOT_COUNT = 8;
 /** Errors in a row, without one datagram between them, that mean that the socket is of no use. */
 const ERRORS_MAX = 1_000;
 
 let socket: Deno.DatagramConn;
-let serving: Promise<void>;
+let serving: Promise<unknown>;
 let isStopping = false;
 
 function listen(address: ListenAddress): Deno.DatagramConn {
@@ -41,42 +42,37 @@ function listen(address: ListenAddress): Deno.DatagramConn {
   }
 }
 
-async function serve(core: Core): Promise<void> {
-  const { input, output, senderBytes } = core;
-  const sendDrops = new BigUint64Array(
-    core.memory.buffer,
-    WORKERS + core.workerIndex * WORKER_SIZE + WORKER_COUNTERS + 8 * COUNT_DROP_SEND,
-    1,
-  );
-  const countSendDrop = () => {
-    ++sendDrops[0]!;
-  };
+/**
+ * Receives, answers and sends in one slot. Several such loops share the socket: their turns overlap,
+ * so that a turn of the event loop carries many datagrams.
+ */
+async function serve(core: Core, slot: number): Promise<void> {
+  const { senderBytes } = core;
+  const input = core.input.subarray(slot * DATAGRAM_IN_SIZE, (slot + 1) * DATAGRAM_IN_SIZE);
+  const output = core.output.subarray(slot * DATAGRAM_OUT_SIZE, (slot + 1) * DATAGRAM_OUT_SIZE);
   let errorCount = 0;
   while (!isStopping) {
-    let datagram: Uint8Array;
-    let client: Deno.NetAddr;
     try {
-      [datagram, client] = await socket.receive(input) as [Uint8Array, Deno.NetAddr];
+      const [datagram, sender] = await socket.receive(input);
+      const client = sender as Deno.NetAddr;
+      core.setSender(writeClientAddress(senderBytes, client.hostname), client.port);
+      const answerLength = core.answerOne(slot, datagram.byteLength);
+      errorCount = 0;
+      if (answerLength === 0) continue;
+      await socket.send(output.subarray(0, answerLength), client);
     } catch (error) {
       if (isStopping) return;
-      // An ICMP error that an earlier answer brought back, for instance: the next receive will do.
-      if (++errorCount === ERRORS_MAX) throw error;
-      continue;
+      if (error instanceof WebAssembly.RuntimeError || ++errorCount === ERRORS_MAX) throw error;
+      core.countSendDrop();
     }
-    errorCount = 0;
-    core.setSender(writeClientAddress(senderBytes, client.hostname), client.port);
-    const answerLength = core.answerOne(datagram.byteLength);
-    if (answerLength === 0) continue;
-    // Awaited: the answer's memory is the next one's, too.
-    await socket.send(output.subarray(0, answerLength), client).catch(countSendDrop);
   }
 }
 
 serveWorker<UdpWorkerStart, never>({
   start({ core: shared, workerIndex, address }) {
-    const core = new Core(shared, { workerIndex, batchSize: 1 });
+    const core = new Core(shared, { workerIndex, batchSize: SLOT_COUNT });
     socket = listen(address);
-    serving = serve(core);
+    serving = Promise.all(Array.from({ length: SLOT_COUNT }, (_, slot) => serve(core, slot)));
     // A fault must end the process, not vanish in a promise.
     serving.catch((error) => queueMicrotask(() => reportError(error)));
   },
@@ -86,4 +82,3 @@ serveWorker<UdpWorkerStart, never>({
     await serving.catch(() => {});
   },
 });
-
