@@ -1,7 +1,7 @@
 /**
- * Oracle: any bytes from anywhere give silence or an answer that the model calls legal, never a trap,
- * never a byte to a sender that has not proved its address beyond the 16 of a connect answer, with
- * memory within its limit and counters that add up to what went in and out.
+ * Oracle: any bytes from anywhere give silence or an answer that the model calls legal, never a
+ * trap, never a byte to a sender that has not proved its address beyond the 16 of a connect answer,
+ * with memory within its limit and counters that add up to what went in and out.
  *
  * deno task fuzz [--count=10000000] [--seed=N] [--wasm=release|debug|both]
  * deno task fuzz --short    a million packets on both builds, for CI

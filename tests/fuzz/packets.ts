@@ -1,6 +1,6 @@
 /**
- * Packets for the fuzzer, made in place in one buffer: well-formed ones by the grammar of BEP 15 and
- * BEP 41, mutations of those, and random bytes.
+ * Packets for the fuzzer, made in place in one buffer: well-formed ones by the grammar of BEP 15
+ * and BEP 41, mutations of those, and random bytes.
  */
 import {
   ACTION_ANNOUNCE,

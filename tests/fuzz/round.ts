@@ -1,8 +1,8 @@
 /**
  * A round of fuzzing: one fresh tracker, thousands of packets, time passing, lists reloaded.
  *
- * All of it follows from the seed and the round's number, and from the tracker's answers to connects,
- * which are fixed by its keys: a round can be repeated, recorded and cut down.
+ * All of it follows from the seed and the round's number, and from the tracker's answers to
+ * connects, which are fixed by its keys: a round can be repeated, recorded and cut down.
  */
 import type { CoreTracker } from "../model/core_tracker.ts";
 import { Session } from "../model/session.ts";

@@ -1,4 +1,4 @@
-/** Cuts a failed round down to a history that is short enough to read (Zeller's ddmin, in outline). */
+/** Cuts a failed round down to a history short enough to read (Zeller's ddmin, in outline). */
 import type { CoreTracker } from "../model/core_tracker.ts";
 import { Disagreement, Session } from "../model/session.ts";
 import { formatEvents, isConnect } from "./corpus.ts";

@@ -25,6 +25,7 @@ import { Core, type Rules } from "../../wasm/core.ts";
 import { createSharedCore, writeNow } from "../../wasm/memory.ts";
 import { toHex } from "../support/packets.ts";
 import { canonicalAddress } from "./bytes.ts";
+import { DATAGRAM_MAX } from "./codec.ts";
 import type { AccessMode, Limits, Source, Totals, TrackerUnderTest } from "./tracker.ts";
 
 export type Build = "debug" | "release";
@@ -47,6 +48,8 @@ export interface CoreOptions {
 }
 
 const HALF = 2 ** 31;
+/** Datagrams take turns at the core's slots, which are larger than any datagram here. */
+const SLOT_COUNT = 3;
 const SECRET = Uint8Array.from({ length: 48 }, (_, index) => 7 * index + 1);
 const NOBODY_DENIED = { ipv4: new Uint32Array(0), ipv6: new Uint8Array(0) };
 const MODES: Record<AccessMode, number> = {
@@ -62,6 +65,7 @@ export class CoreTracker implements TrackerUnderTest {
   readonly #input: Uint8Array;
   readonly #output: Uint8Array;
   readonly #sender: Uint8Array;
+  #slot = 0;
   #rules: Rules | null = null;
 
   constructor(module: WebAssembly.Module, limits: Limits, options: CoreOptions = {}) {
@@ -72,7 +76,11 @@ export class CoreTracker implements TrackerUnderTest {
       { ...limits, sweepIntervalSeconds: 60 },
     );
     if (options.highAddresses) takeLowPages(shared.memory);
-    this.#core = new Core(shared, { workerIndex: 0, batchSize: 1, seed: options.seed ?? 1n });
+    this.#core = new Core(shared, {
+      workerIndex: 0,
+      batchSize: SLOT_COUNT,
+      seed: options.seed ?? 1n,
+    });
     this.#view = new DataView(shared.memory.buffer);
     this.#words = new Uint32Array(shared.memory.buffer);
     this.#input = this.#core.input;
@@ -82,16 +90,19 @@ export class CoreTracker implements TrackerUnderTest {
 
   handle(packet: Uint8Array, source: Source): Uint8Array | null {
     // The drivers never pass on what their buffer has cut.
-    if (packet.length > DATAGRAM_IN_SIZE) return null;
+    if (packet.length > DATAGRAM_MAX) return null;
     const address = canonicalAddress(source.address);
-    this.#input.set(packet);
+    const slot = this.#slot = (this.#slot + 1) % SLOT_COUNT;
+    this.#input.set(packet, slot * DATAGRAM_IN_SIZE);
     this.#sender.set(address);
     this.#core.setSender(address.length === 16, source.port);
-    const byteLength = this.#core.answerOne(packet.length);
+    const byteLength = this.#core.answerOne(slot, packet.length);
     if (byteLength < 0 || byteLength > DATAGRAM_OUT_SIZE) {
       throw new RangeError(`The core says it wrote ${byteLength} bytes`);
     }
-    return byteLength === 0 ? null : this.#output.subarray(0, byteLength);
+    if (byteLength === 0) return null;
+    const start = slot * DATAGRAM_OUT_SIZE;
+    return this.#output.subarray(start, start + byteLength);
   }
 
   setNow(seconds: number): void {

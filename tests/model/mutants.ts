@@ -1,4 +1,4 @@
-/** Trackers with one bug each, wrapped around a right one: what the histories must be able to find. */
+/** Trackers with one bug each, around a right one: what the histories must be able to find. */
 import { Reference } from "./reference.ts";
 import type { Limits, TrackerUnderTest } from "./tracker.ts";
 

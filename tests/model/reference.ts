@@ -1,4 +1,4 @@
-/** A tracker made of the model: the stand-in that histories and judges are themselves tested with. */
+/** A tracker made of the model, for testing the histories and the judge themselves. */
 import { concat } from "../support/packets.ts";
 import type { Expectation } from "./model.ts";
 import { Model } from "./model.ts";

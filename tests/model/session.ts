@@ -60,8 +60,8 @@ export class Session {
   }
 
   /**
-   * Lets time pass. A peer's age is kept in 16 bits: the configuration sees to it that none can grow
-   * beyond between two sweeps, and so does this.
+   * Lets time pass. A peer's age is kept in 16 bits: the configuration sees to it that none can
+   * grow beyond between two sweeps, and so does this.
    */
   advance(seconds: number): void {
     const target = this.model.now + seconds;

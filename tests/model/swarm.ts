@@ -1,8 +1,8 @@
 /**
  * Torrents as plain Maps: who is in which swarm, in what role, seen when.
  *
- * A peer is (family, address, port) and nothing else; its download is counted once, as long as it is
- * stored. Time only passes in sweep(): until then an old peer is still a peer.
+ * A peer is (family, address, port) and nothing else; its download is counted once, as long as it
+ * is stored. Time only passes in sweep(): until then an old peer is still a peer.
  */
 export type Role = "leecher" | "partial seed" | "seeder";
 

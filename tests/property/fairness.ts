@@ -10,15 +10,15 @@ export function chiSquare(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
 }
 
-/** What chi-square with so many cells passes with probability below 10^-9 (Laurent, Massart 2000). */
+/** What chi-square over so many cells passes less than once in 10^9 (Laurent, Massart 2000). */
 export function chiSquareMax(cells: number): number {
   const freedom = cells - 1;
   return freedom + 2 * Math.sqrt(freedom * LOG_FALSE_ALARM) + 2 * LOG_FALSE_ALARM;
 }
 
 /**
- * The cell that a fair chooser would not leave so far from `probability`, or -1: by Chernoff's bound
- * on each count, which may depend on each other within a draw.
+ * The cell that a fair chooser would not leave so far from `probability`, or -1: by Chernoff's
+ * bound on each count, which may depend on each other within a draw.
  */
 export function unfairCell(
   counts: readonly number[],

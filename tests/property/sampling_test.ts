@@ -1,8 +1,8 @@
 /**
  * Which peers are returned: over many announces, each other peer about equally often.
  *
- * An answer is a run of neighbours, so its peers are not independent. Chi-square therefore takes one
- * peer of each answer, at a place chosen by the test; the bound on the single peer takes them all.
+ * An answer is a run of neighbours, so its peers are not independent. Chi-square therefore takes
+ * one peer of each answer, at a place chosen by the test; the bound on single peers takes all.
  */
 import { strict as assert } from "node:assert";
 import { Random } from "../fuzz/random.ts";
@@ -117,7 +117,7 @@ Deno.test("sampling: a leecher gets each of 5,000 peers equally often", () => {
   }
 });
 
-Deno.test("sampling: the announcer's neighbours in a large swarm are no likelier than others", () => {
+Deno.test("sampling: the announcer's neighbours in a large swarm are no likelier", () => {
   const session = makeSwarm(4, 1000, () => LEECHER);
   assertFair(session, {
     family: 4,
