@@ -24,3 +24,20 @@ export async function processState(processId: number): Promise<string> {
   const text = await Deno.readTextFile(`/proc/${processId}/stat`);
   return text.slice(text.lastIndexOf(")") + 2)[0];
 }
+
+/** Returns how many bytes of the process are in memory. */
+export async function residentByteLength(processId: number): Promise<number> {
+  const text = await Deno.readTextFile(`/proc/${processId}/status`);
+  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(text)![1]) * 1024;
+}
+
+/** Ends a child process at once, if it has not ended by itself a moment ago, and waits for its end. */
+export async function endProcess(process: Deno.ChildProcess): Promise<void> {
+  try {
+    process.kill("SIGKILL");
+  } catch (error) {
+    // Deno's word for a process that is gone.
+    if (!(error instanceof TypeError)) throw error;
+  }
+  await process.status;
+}

@@ -9,6 +9,7 @@ import { type Configuration, merge, readTask, REPOSITORY } from "./configuration
 import { LOOPBACK, type Service, toToml } from "./configuration.ts";
 import { within } from "./deadline.ts";
 import { readLines } from "./lines.ts";
+import { endProcess } from "./processes.ts";
 
 const START_DEADLINE_MS = 30_000;
 /** Above the two seconds that are promised, for machines busy with other things. */
@@ -135,6 +136,12 @@ export class Server {
     return address;
   }
 
+  /** The address that a client on `hostname` can ask. */
+  addressFor(hostname: string): string {
+    if (hostname.includes(":")) return this.address("[::1]");
+    return this.address(hostname.startsWith("127.") ? "127.0.0.1" : hostname);
+  }
+
   /** Everything that it wrote to standard error, for messages. */
   get log(): string {
     const records = this.records.map(({ level, message, properties }) =>
@@ -190,7 +197,7 @@ export class Server {
 
   /** Ends the process at once if it still runs, and removes its directory. */
   async kill(): Promise<void> {
-    if (!this.#hasEnded) this.signal("SIGKILL");
+    await endProcess(this.#process);
     await this.ended;
     await Deno.remove(this.directory, { recursive: true }).catch(() => {});
   }
