@@ -178,9 +178,13 @@ export function readRules(rules: usize, ptr: usize, byteLength: u32): i32 {
         return BAD_LINE;
       }
       lineLength = 0;
+    } else if (lineLength == 0 && isBlank(code)) {
+      continue;
     } else if (lineLength < <u32> RULES_PARTIAL_MAX) {
-      // What lies beyond is a comment, or the line is bad as far as it is kept.
       store<u8>(line + lineLength++, code);
+    } else if (!isBlank(code)) {
+      // Too long for a hash: the rest of a comment, or what makes the line a bad one.
+      store<u8>(line + lineLength - 1, code);
     }
   }
   store<u32>(rules, lineLength, RULES_PARTIAL_LENGTH);

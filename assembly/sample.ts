@@ -15,200 +15,179 @@ import {
   ROLE_SEEDER,
 } from "./layout";
 import { blockPeers, copyCircle, keyByteLength, peerRole } from "./peer_block";
-import { directoryOf, isDirectory, slotBlock, slotSpan, swarmPeers, swarmRole } from "./peer_table";
+import {
+  directoryOf,
+  isDirectory,
+  slotBlock,
+  slotSpan,
+  swarmPeers,
+  swarmRole,
+} from "./peer_table";
 import { randomBelow } from "./random";
 
-/** Blocks looked at for one region of one answer; then the other region fills the rest. */
-const VISITS_MAX: u32 = 256;
+/**
+ * Blocks looked at for one region of one answer, which bounds the time under the lock; a region that
+ * is thinly spread over more of them (a swarm of 200,000) is searched in part.
+ */
+const VISITS_MAX: u32 = 2048;
 /** Tries at choosing a block by its number of peers. */
 const DRAWS_MAX: u32 = 32;
 
-/** End of what the last call wrote: scratch of this instance. */
+// Scratch of this instance, for the answer at hand.
+let worker: usize = 0;
+let kind: u32 = 0;
+/** The announcer's block, 0 where it is not stored, and its index there. */
+let ownBlock: usize = 0;
+let ownIndex: i32 = -1;
+/** The region at hand: leechers, or partial seeds and seeders. */
+let isLeechers: bool = false;
 let outEnd: usize = 0;
 
 /**
  * Writes up to `want` peer keys at `out`.
- * @param ownBlock Block of the announcer and `ownIndex` its index there; 0 where it is not stored.
+ * @param announcerBlock Block of the announcer and `announcerIndex` its index there; 0: not stored.
  * @returns The number of peers written: min(want, others).
  */
 export function samplePeers(
-  worker: usize,
+  forWorker: usize,
   reference: usize,
-  kind: u32,
+  peerKind: u32,
   role: u32,
   want: u32,
-  ownBlock: usize,
-  ownIndex: i32,
+  announcerBlock: usize,
+  announcerIndex: i32,
   out: usize,
 ): u32 {
-  outEnd = out;
   let leechers = swarmRole(reference, ROLE_LEECHER);
   let seeders = swarmPeers(reference) - leechers;
-  if (ownBlock != 0) {
-    if (peerRole(ownBlock, ownIndex) == ROLE_LEECHER) --leechers;
+  if (announcerBlock != 0) {
+    if (peerRole(announcerBlock, announcerIndex) == ROLE_LEECHER) --leechers;
     else --seeders;
   }
   want = min<u32>(want, leechers + seeders);
   if (want == 0) return 0;
+  worker = forWorker;
+  kind = peerKind;
+  ownBlock = announcerBlock;
+  ownIndex = announcerIndex;
+  outEnd = out;
   const wantLeechers = role >= <u32> ROLE_SEEDER
     ? min<u32>(want, leechers)
-    : want - shareOf(worker, want, seeders, leechers);
+    : want - shareOf(want, seeders, leechers);
   // The scarcer region first: what it does not yield for being too thinly spread, the other one does.
-  const leechersFirst = leechers <= seeders;
-  const first = takeRegion(
-    worker,
-    reference,
-    kind,
-    leechersFirst,
-    leechersFirst ? wantLeechers : want - wantLeechers,
-    ownBlock,
-    ownIndex,
-  );
-  takeRegion(worker, reference, kind, !leechersFirst, want - first, ownBlock, ownIndex);
+  isLeechers = leechers <= seeders;
+  const first = isLeechers
+    ? takeRegion(reference, leechers, wantLeechers)
+    : takeRegion(reference, seeders, want - wantLeechers);
+  isLeechers = !isLeechers;
+  takeRegion(reference, isLeechers ? leechers : seeders, want - first);
   return (outEnd - out) / keyByteLength(kind);
 }
 
 /** The seeders' part of an answer: proportional, rounded at random, within what there is. */
-function shareOf(worker: usize, want: u32, seeders: u32, leechers: u32): u32 {
+function shareOf(want: u32, seeders: u32, leechers: u32): u32 {
   const others = seeders + leechers;
+  if (want == others) return seeders;
   const scaled = (<u64> want) * seeders + randomBelow(worker, others);
   const share = <u32> (scaled / others);
   return max<u32>(share, want > leechers ? want - leechers : 0);
 }
 
-/** Takes `want` peers of the leechers' or the seeders' region; returns how many there were. */
-function takeRegion(
-  worker: usize,
-  reference: usize,
-  kind: u32,
-  isLeechers: bool,
-  want: u32,
-  ownBlock: usize,
-  ownIndex: i32,
-): u32 {
+/** Takes `want` of the `others` peers of the region; returns how many were found. */
+function takeRegion(reference: usize, others: u32, want: u32): u32 {
   if (want == 0) return 0;
-  const outStart = outEnd;
-  if (!isDirectory(reference)) {
-    takeFromBlock(worker, reference, kind, isLeechers, want, ownBlock, ownIndex);
-  } else {
-    takeFromDirectory(worker, reference, kind, isLeechers, want, ownBlock, ownIndex);
-  }
-  return (outEnd - outStart) / keyByteLength(kind);
-}
-
-function takeFromBlock(
-  worker: usize,
-  block: usize,
-  kind: u32,
-  isLeechers: bool,
-  want: u32,
-  ownBlock: usize,
-  ownIndex: i32,
-): void {
-  const start = regionStart(block, isLeechers);
-  const length = regionLength(block, isLeechers);
-  const excluded = ownIn(block, start, length, ownBlock, ownIndex);
-  const others = length - <u32> (excluded >= 0);
+  if (isDirectory(reference)) return takeFromDirectory(directoryOf(reference), others, want);
+  const start = regionStart(reference);
+  const length = regionLength(reference);
+  const own = ownIn(reference, start, length);
+  const turn = want < others ? randomBelow(worker, others) : 0;
   const peers = min<u32>(want, others);
-  outEnd = copyCircle(
-    block,
-    kind,
-    start,
-    length,
-    excluded,
-    randomBelow(worker, others),
-    peers,
-    outEnd,
-  );
+  outEnd = copyCircle(reference, kind, start, length, own, turn, peers, outEnd);
+  return peers;
 }
 
 /**
- * One circle over the regions of all blocks, from a random peer of the region on: the first block is
- * drawn by its number of peers, the last part of the circle is that block's own beginning.
+ * One circle over the regions of all blocks, from a random peer on: the first block is drawn by its
+ * number of peers, the last part of the circle is that block's own beginning.
  */
-function takeFromDirectory(
-  worker: usize,
-  reference: usize,
-  kind: u32,
-  isLeechers: bool,
-  want: u32,
-  ownBlock: usize,
-  ownIndex: i32,
-): void {
-  const directory = directoryOf(reference);
+function takeFromDirectory(directory: usize, others: u32, want: u32): u32 {
   const slots = directory + DIRECTORY_SLOTS;
   const slotCount: u32 = 1 << load<u32>(directory, DIRECTORY_DEPTH);
-  const firstSlot = drawSlot(worker, slots, slotCount, isLeechers);
-  const firstBlock = slotBlock(load<u32>(slots + (firstSlot << 2)));
-  const firstStart = regionStart(firstBlock, isLeechers);
-  const firstEnd = firstStart + regionLength(firstBlock, isLeechers);
-  const turn = firstStart + randomBelow(worker, firstEnd - firstStart);
-  want -= takeRun(firstBlock, kind, turn, firstEnd, want, ownBlock, ownIndex);
-  let slot = firstSlot;
-  for (let visit: u32 = 0; want > 0 && visit < VISITS_MAX; ++visit) {
-    const span = slotSpan(load<u32>(slots + (slot << 2)));
-    slot = ((slot >> span << span) + (1 << span)) & (slotCount - 1);
+  let slot = drawSlot(slots, slotCount, others);
+  const firstBlock = slotBlock(load<u32>(slots + (slot << 2)));
+  const firstStart = regionStart(firstBlock);
+  const firstEnd = firstStart + regionLength(firstBlock);
+  const own = ownIn(firstBlock, firstStart, firstEnd - firstStart);
+  let turn = firstStart + randomBelow(worker, firstEnd - firstStart - <u32> (own >= 0));
+  if (own >= 0 && turn >= <u32> own) ++turn;
+  let missing = want - takeRun(firstBlock, turn, firstEnd, want);
+  for (let visit: u32 = 0; missing > 0 && visit < VISITS_MAX; ++visit) {
+    slot = nextSlot(slots, slotCount, slot);
     const block = slotBlock(load<u32>(slots + (slot << 2)));
-    if (block == firstBlock) {
-      takeRun(firstBlock, kind, firstStart, turn, want, ownBlock, ownIndex);
-      return;
-    }
-    const start = regionStart(block, isLeechers);
-    const end = start + regionLength(block, isLeechers);
-    want -= takeRun(block, kind, start, end, want, ownBlock, ownIndex);
+    if (block == firstBlock) return want - missing + takeRun(firstBlock, firstStart, turn, missing);
+    const start = regionStart(block);
+    missing -= takeRun(block, start, start + regionLength(block), missing);
   }
+  return want - missing;
 }
 
-/** A slot, each block as likely as it has peers in the region. */
-function drawSlot(worker: usize, slots: usize, slotCount: u32, isLeechers: bool): u32 {
-  let slot: u32 = 0;
+/**
+ * A slot whose block has peers to choose from, each block as likely as it has many. Where they are
+ * too scarce to be hit by chance, a random number of them is passed over, from a random slot on.
+ */
+function drawSlot(slots: usize, slotCount: u32, others: u32): u32 {
   for (let draw: u32 = 0; draw < DRAWS_MAX; ++draw) {
-    slot = randomBelow(worker, slotCount);
+    const slot = randomBelow(worker, slotCount);
     const word: usize = load<u32>(slots + (slot << 2));
-    const peers = regionLength(slotBlock(word), isLeechers);
-    if (randomBelow(worker, BLOCK_COUNT_MAX << slotSpan(word)) < peers) break;
+    if (randomBelow(worker, BLOCK_COUNT_MAX << slotSpan(word)) < othersIn(slotBlock(word))) {
+      return slot;
+    }
+  }
+  let slot = randomBelow(worker, slotCount);
+  let passed = randomBelow(worker, others);
+  for (let visit: u32 = 0; visit < VISITS_MAX; ++visit) {
+    const peers = othersIn(slotBlock(load<u32>(slots + (slot << 2))));
+    if (passed < peers) break;
+    passed -= peers;
+    slot = nextSlot(slots, slotCount, slot);
   }
   return slot;
 }
 
-/** Copies up to `want` peers of [start, end) but the announcer; returns how many. */
-function takeRun(
-  block: usize,
-  kind: u32,
-  start: u32,
-  end: u32,
-  want: u32,
-  ownBlock: usize,
-  ownIndex: i32,
-): u32 {
-  const excluded = ownIn(block, start, end - start, ownBlock, ownIndex);
-  const peers = min<u32>(want, end - start - <u32> (excluded >= 0));
+/** The first slot of the block behind the one that stands at `slot`, in a circle. */
+function nextSlot(slots: usize, slotCount: u32, slot: u32): u32 {
+  const span = slotSpan(load<u32>(slots + (slot << 2)));
+  return ((slot >> span << span) + (1 << span)) & (slotCount - 1);
+}
+
+/** Copies up to `want` peers of [start, end) but the announcer, in order; returns how many. */
+function takeRun(block: usize, start: u32, end: u32, want: u32): u32 {
+  const own = ownIn(block, start, end - start);
+  const others = end - start - <u32> (own >= 0);
+  const peers = min<u32>(want, others);
   if (peers == 0) return 0;
-  // In a circle that starts behind the announcer, the run from `start` on begins at this turn.
-  const turn = excluded >= 0 ? end - <u32> excluded - 1 : 0;
-  const others = end - start - <u32> (excluded >= 0);
-  outEnd = copyCircle(
-    block,
-    kind,
-    start,
-    end - start,
-    excluded,
-    turn == others ? 0 : turn,
-    peers,
-    outEnd,
-  );
+  // In a circle that begins behind the announcer, the peer at `start` comes after this many turns.
+  const turn = own >= 0 ? (end - <u32> own - 1) % others : 0;
+  outEnd = copyCircle(block, kind, start, end - start, own, turn, peers, outEnd);
   return peers;
 }
 
-function ownIn(block: usize, start: u32, length: u32, ownBlock: usize, ownIndex: i32): i32 {
+/** The announcer's index where it stands in this region of the block, or -1. */
+function ownIn(block: usize, start: u32, length: u32): i32 {
   return block == ownBlock && <u32> ownIndex - start < length ? ownIndex : -1;
 }
 
-function regionStart(block: usize, isLeechers: bool): u32 {
+/** Peers of the block's region but the announcer. */
+function othersIn(block: usize): u32 {
+  const length = regionLength(block);
+  return length - <u32> (ownIn(block, regionStart(block), length) >= 0);
+}
+
+function regionStart(block: usize): u32 {
   return isLeechers ? 0 : load<u8>(block, BLOCK_LEECHERS);
 }
 
-function regionLength(block: usize, isLeechers: bool): u32 {
+function regionLength(block: usize): u32 {
   const leechers: u32 = load<u8>(block, BLOCK_LEECHERS);
   return isLeechers ? leechers : blockPeers(block) - leechers;
 }
