@@ -99,6 +99,13 @@ export class HttpConnection implements AsyncDisposable {
     return { ...head, body: this.#take(bodyByteLength) };
   }
 
+  /** Reads one response, or returns undefined if the connection ends before its first byte. */
+  async receiveOrEnd(): Promise<Response | undefined> {
+    const isThere = () => this.#received.length > 0 || this.#ending !== undefined ? 0 : undefined;
+    await this.#fillUntil(isThere, "a response or the end");
+    return this.#received.length > 0 ? await this.receive() : undefined;
+  }
+
   /** Sends one request and reads its response. */
   async request(target: string, options: RequestOptions = {}): Promise<Response> {
     await this.send(writeRequest(target, options));

@@ -138,6 +138,21 @@ export function parseHead(head: Uint8Array): Omit<Response, "body"> {
   return { version: match[1], status: Number(match[2]), headers };
 }
 
+/** Parses responses that follow each other; the last one must be whole. */
+export function parseResponses(bytes: Uint8Array): Response[] {
+  const responses: Response[] = [];
+  for (let offset = 0; offset < bytes.length;) {
+    const headEnd = latin1(bytes.subarray(offset, offset + 4096)).indexOf("\r\n\r\n");
+    assert.ok(headEnd >= 0, `A head that is cut short after ${responses.length} responses`);
+    const bodyOffset = offset + headEnd + 4;
+    const head = parseHead(bytes.subarray(offset, bodyOffset));
+    offset = bodyOffset + Number(head.headers.get("content-length"));
+    assert.ok(offset <= bytes.length, `A body cut short after ${responses.length} responses`);
+    responses.push({ ...head, body: bytes.subarray(bodyOffset, offset) });
+  }
+  return responses;
+}
+
 /** Parses the answer to an announce that was not refused. */
 export function parseAnnounced(response: Response): Announced {
   const dictionary = parseBody(response);

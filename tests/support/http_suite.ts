@@ -15,7 +15,10 @@ import { parseAddress } from "./udp_client.ts";
 export const HTTP_IS_THERE = await Deno.stat(new URL("protocols/http/mod.ts", REPOSITORY))
   .then(() => true, () => false);
 
-export type HttpServerOptions = Partial<Omit<ServerOptions, "driver">>;
+export interface HttpServerOptions extends Partial<Omit<ServerOptions, "driver">> {
+  /** Names and addresses that its certificate is for, if not the loopback ones. */
+  names?: string[];
+}
 
 /** A server of one scheme, and what a client must know of it. */
 export class HttpServer implements AsyncDisposable {
@@ -29,13 +32,14 @@ export class HttpServer implements AsyncDisposable {
     this.authority = authority;
   }
 
-  static async start(scheme: Scheme, options: HttpServerOptions = {}): Promise<HttpServer> {
+  static async start(scheme: Scheme, given: HttpServerOptions = {}): Promise<HttpServer> {
+    const { names, ...options } = given;
     if (scheme === "http") {
       return new HttpServer(scheme, await startServer({ ...options, driver: "http" }));
     }
     const authority = await Authority.create();
     try {
-      const certificate = await authority.issue();
+      const certificate = await authority.issue({ names });
       const { configuration: over = {} } = options;
       const configuration = (directory: string): Configuration =>
         merge(tlsConfiguration(certificate), typeof over === "function" ? over(directory) : over);
@@ -49,8 +53,7 @@ export class HttpServer implements AsyncDisposable {
 
   /** Where it listens on this loopback address. */
   endpoint(hostname = "127.0.0.1"): Endpoint {
-    const prefix = hostname.includes(":") ? `[${hostname}]` : hostname;
-    const { port } = parseAddress(this.server.address(prefix));
+    const { port } = parseAddress(this.server.addressFor(hostname));
     return { hostname, port, authority: this.authority?.certificate };
   }
 

@@ -1,8 +1,6 @@
 /** Runs Debian's python3-libtorrent. */
-import { strict as assert } from "node:assert";
-import { within } from "../../support/deadline.ts";
-import { readLines } from "../../support/lines.ts";
-import { CLIENT_DEADLINE_MS, type Peer, type PeerOptions } from "./peer.ts";
+import { LineProcess } from "./line_process.ts";
+import type { Peer, PeerOptions } from "./peer.ts";
 
 /** Debian's own Python: one that comes first in PATH may not see Debian's packages. */
 const PYTHON = "/usr/bin/python3";
@@ -27,23 +25,17 @@ interface Event {
 
 export class LibtorrentPeer implements Peer {
   readonly name = "libtorrent";
-  readonly tellsErrorText = false;
-  readonly #process: Deno.ChildProcess;
-  readonly #events: Event[] = [];
-  readonly #ended: Promise<void>;
-  #status?: Deno.CommandStatus;
-  #wake = () => {};
+  readonly #process: LineProcess;
 
   constructor(options: PeerOptions) {
-    const { hostname, torrent, directory } = options;
+    const { hostname, torrent, directory, authorityPath } = options;
     const listen = hostname.includes(":") ? `[${hostname}]:0` : `${hostname}:0`;
-    this.#process = new Deno.Command(PYTHON, {
+    this.#process = new LineProcess(PYTHON, {
+      name: this.name,
       args: [PROGRAM, JSON.stringify({ torrent, directory, listen })],
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "inherit",
-    }).spawn();
-    this.#ended = this.#collect();
+      // OpenSSL's own way to trust further authorities.
+      env: authorityPath === undefined ? {} : { SSL_CERT_FILE: authorityPath },
+    });
   }
 
   async untilAnnounced(): Promise<void> {
@@ -65,44 +57,22 @@ export class LibtorrentPeer implements Peer {
   }
 
   async stop(): Promise<void> {
-    if (!this.#status) {
-      await this.#process.stdin.close().catch(() => {});
+    if (!this.#process.hasEnded) {
+      await this.#process.closeInput();
       await this.#waitFor("stopped");
     }
     await this[Symbol.asyncDispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#status) this.#process.kill("SIGKILL");
-    await this.#process.stdin.close().catch(() => {});
-    await this.#ended;
+    await this.#process[Symbol.asyncDispose]();
   }
 
-  async #collect(): Promise<void> {
-    for await (const line of readLines(this.#process.stdout)) {
-      this.#events.push(JSON.parse(line));
-      this.#wake();
-    }
-    this.#status = await this.#process.status;
-    this.#wake();
-  }
-
-  async #waitFor(name: string): Promise<Event> {
-    const find = () => this.#events.find(({ event }) => event === name);
-    const found = async () => {
-      while (!find()) {
-        assert.ok(!this.#status, `libtorrent ended: ${this.#describe()}`);
-        await new Promise<void>((resolve) => this.#wake = resolve);
-      }
+  #waitFor(name: string): Promise<Event> {
+    const read = (line: string) => {
+      const event: Event = JSON.parse(line);
+      return event.event === name ? event : undefined;
     };
-    await within(found(), {
-      deadlineMs: CLIENT_DEADLINE_MS,
-      what: () => `"${name}" of libtorrent; events: ${this.#describe()}`,
-    });
-    return find()!;
-  }
-
-  #describe(): string {
-    return JSON.stringify({ events: this.#events, status: this.#status });
+    return this.#process.waitFor(read, `"${name}"`);
   }
 }

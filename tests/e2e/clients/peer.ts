@@ -5,8 +5,6 @@ export const CLIENT_DEADLINE_MS = 60_000;
 
 export interface Peer extends AsyncDisposable {
   readonly name: string;
-  /** Whether it passes on the text of a tracker's error: libtorrent 2.0.8 drops that of UDP. */
-  readonly tellsErrorText: boolean;
   /** Waits until the tracker has answered its announce. */
   untilAnnounced(): Promise<void>;
   /** Waits until it has the whole file. */
@@ -26,4 +24,14 @@ export interface PeerOptions {
   directory: string;
   /** The local address it listens on and announces from. */
   hostname: string;
+  /** Whether the file is there already. */
+  withFile: boolean;
+  /** Certificate (PEM) of an authority to trust. */
+  authorityPath?: string;
+}
+
+/** Returns a TCP port that was free a moment ago, for clients that cannot take port 0. */
+export function findFreeTcpPort(hostname = "127.0.0.1"): number {
+  using listener = Deno.listen({ hostname, port: 0 });
+  return listener.addr.port;
 }

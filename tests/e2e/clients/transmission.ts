@@ -1,7 +1,8 @@
 /** Runs Debian's transmission-daemon and asks it by its RPC. */
 import { strict as assert } from "node:assert";
 import { elapse, within } from "../../support/deadline.ts";
-import { CLIENT_DEADLINE_MS, type Peer, type PeerOptions } from "./peer.ts";
+import { endProcess } from "../../support/processes.ts";
+import { CLIENT_DEADLINE_MS, findFreeTcpPort, type Peer, type PeerOptions } from "./peer.ts";
 
 /** Tells whether this machine has transmission-daemon. */
 export async function hasTransmission(): Promise<boolean> {
@@ -37,7 +38,6 @@ const FIELDS = ["percentDone", "downloadedEver", "errorString", "status", "track
 
 export class TransmissionPeer implements Peer {
   readonly name = "transmission";
-  readonly tellsErrorText = true;
   readonly #process: Deno.ChildProcess;
   readonly #url: string;
   readonly #home: string;
@@ -51,7 +51,7 @@ export class TransmissionPeer implements Peer {
     const rpcPort = findFreeTcpPort();
     const settings = settingsFor(options, rpcPort);
     await Deno.writeTextFile(`${home}/settings.json`, JSON.stringify(settings));
-    const peer = new TransmissionPeer(home, rpcPort);
+    const peer = new TransmissionPeer(home, { rpcPort, authorityPath: options.authorityPath });
     try {
       const filename = options.torrent;
       await peer.#until(() => peer.#call("torrent-add", { filename }), "the RPC answers");
@@ -63,11 +63,13 @@ export class TransmissionPeer implements Peer {
     return peer;
   }
 
-  constructor(home: string, rpcPort: number) {
+  constructor(home: string, options: { rpcPort: number; authorityPath?: string }) {
+    const { rpcPort, authorityPath } = options;
     this.#home = home;
     this.#url = `http://127.0.0.1:${rpcPort}/transmission/rpc`;
     this.#process = new Deno.Command("transmission-daemon", {
       args: ["--foreground", "--config-dir", home],
+      env: authorityPath === undefined ? {} : { CURL_CA_BUNDLE: authorityPath },
       stdin: "null",
       stdout: "null",
       stderr: "piped",
@@ -111,8 +113,7 @@ export class TransmissionPeer implements Peer {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#hasEnded) this.#process.kill("SIGKILL");
-    await this.#process.status;
+    await endProcess(this.#process);
     await this.#output;
     await Deno.remove(this.#home, { recursive: true }).catch(() => {});
   }
@@ -190,9 +191,4 @@ function settingsFor(options: PeerOptions, rpcPort: number): Record<string, unkn
     "rpc-host-whitelist-enabled": false,
     "rpc-whitelist-enabled": false,
   };
-}
-
-function findFreeTcpPort(hostname = "127.0.0.1"): number {
-  using listener = Deno.listen({ hostname, port: 0 });
-  return listener.addr.port;
 }

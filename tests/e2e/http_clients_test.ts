@@ -1,0 +1,137 @@
+/** Real clients find each other over HTTP and HTTPS and move a real file. */
+import { HAS_IPV6 } from "../support/configuration.ts";
+import type { Scheme } from "../support/http_client.ts";
+import { forEachScheme, HTTP_IS_THERE, HttpServer } from "../support/http_suite.ts";
+import type { HttpServerOptions } from "../support/http_suite.ts";
+import { type ScrapeCounts, toHex } from "../support/packets.ts";
+import { ARIA2, aria2, leecher, LIBTORRENT, libtorrent, type Member } from "./clients/swarm.ts";
+import { moveFile, refuse, seeder, type SwarmMember, type Tracker } from "./clients/swarm.ts";
+import { TRANSMISSION, transmission } from "./clients/swarm.ts";
+import { Torrent } from "./clients/torrent.ts";
+import { OUTER_IPV4 } from "./clients/transmission.ts";
+
+/** See clients_test.ts: Transmission 3.00 wants an outer address, and to be called from others. */
+const MIXED = [`127.0.0.1:0`, `${OUTER_IPV4}:0`];
+
+/** Names for which the tracker's certificate is issued. */
+const NAMES = ["127.0.0.1", "::1", OUTER_IPV4].filter((it) => it !== undefined)
+  .map((address) => `IP:${address}`);
+
+forEachScheme((scheme) => {
+  const test = (name: string, possible: boolean, fn: () => Promise<void>) =>
+    Deno.test({ name: `${name} [${scheme}]`, ignore: !HTTP_IS_THERE || !possible, fn });
+
+  const testMove = (
+    name: string,
+    possible: boolean,
+    swarm: { addresses: string[]; members: SwarmMember[] },
+  ) =>
+    test(name, possible, async () => {
+      const configuration = { network: { address: swarm.addresses } };
+      const { hostname } = swarm.members[0];
+      await using tracker = await HttpTracker.start(scheme, { configuration, hostname });
+      await moveFile(tracker, swarm.members);
+    });
+
+  const START = { libtorrent, aria2 };
+  const PRESENT = { libtorrent: LIBTORRENT, aria2: ARIA2 };
+  for (const name of ["libtorrent", "aria2"] as const) {
+    for (const hostname of ["127.0.0.1", "::1"]) {
+      const isIpv6 = hostname === "::1";
+      const start = START[name];
+      testMove(
+        `${name}: a seeder and two leechers on ${isIpv6 ? "IPv6" : "IPv4"}`,
+        PRESENT[name] && (HAS_IPV6 || !isIpv6),
+        {
+          addresses: [isIpv6 ? "[::1]:0" : "127.0.0.1:0"],
+          members: [seeder(start, hostname), leecher(start, hostname), leecher(start, hostname)],
+        },
+      );
+    }
+  }
+
+  testMove("aria2 seeds, libtorrent leeches", LIBTORRENT && ARIA2, {
+    addresses: ["127.0.0.1:0"],
+    members: [seeder(aria2, "127.0.0.1"), leecher(libtorrent, "127.0.0.2")],
+  });
+
+  testMove("Transmission seeds, libtorrent and aria2 leech", TRANSMISSION && ARIA2, {
+    addresses: MIXED,
+    members: [
+      seeder(transmission, OUTER_IPV4!),
+      leecher(libtorrent, "127.0.0.2"),
+      leecher(aria2, "127.0.0.1"),
+    ],
+  });
+
+  testMove("Transmission and libtorrent leech, libtorrent seeds", TRANSMISSION, {
+    addresses: MIXED,
+    members: [
+      leecher(transmission, OUTER_IPV4!),
+      leecher(libtorrent, "127.0.0.2"),
+      seeder(libtorrent, "127.0.0.3"),
+    ],
+  });
+
+  const REFUSED: Record<string, Member & { possible: boolean }> = {
+    libtorrent: { start: libtorrent, hostname: "127.0.0.1", possible: LIBTORRENT },
+    aria2: { start: aria2, hostname: "127.0.0.1", possible: ARIA2 },
+    Transmission: { start: transmission, hostname: OUTER_IPV4!, possible: TRANSMISSION },
+  };
+  for (const [name, { possible, ...member }] of Object.entries(REFUSED)) {
+    test(`a blacklisted torrent is refused to ${name}`, possible, async () => {
+      await using torrent = await Torrent.create();
+      const configuration = (directory: string) => ({
+        network: { address: `${member.hostname}:0` },
+        access_list: { mode: "black", path: `${directory}/list.txt` },
+      });
+      const files = { "list.txt": toHex(torrent.infoHash) + "\n" };
+      const { hostname } = member;
+      await using tracker = await HttpTracker.start(scheme, { configuration, files, hostname });
+      await refuse(tracker, torrent, member);
+    });
+  }
+});
+
+class HttpTracker implements Tracker {
+  readonly isTextLost = false;
+  readonly #server: HttpServer;
+  readonly #hostname: string;
+
+  private constructor(server: HttpServer, hostname: string) {
+    this.#server = server;
+    this.#hostname = hostname;
+  }
+
+  /** @param options.hostname Where the tests themselves ask it. */
+  static async start(
+    scheme: Scheme,
+    options: HttpServerOptions & { hostname: string },
+  ): Promise<HttpTracker> {
+    const { hostname, ...others } = options;
+    return new HttpTracker(await HttpServer.start(scheme, { ...others, names: NAMES }), hostname);
+  }
+
+  get authorityPath(): string | undefined {
+    return this.#server.authority?.certificatePath;
+  }
+
+  url(hostname: string): string {
+    return `${this.#server.scheme}://${this.#server.server.addressFor(hostname)}/announce`;
+  }
+
+  async counts(infoHash: Uint8Array): Promise<ScrapeCounts> {
+    await using client = await this.#server.open(this.#hostname);
+    const { complete, downloaded, incomplete } = await client.counts(infoHash);
+    return { seeders: complete, completed: downloaded, leechers: incomplete };
+  }
+
+  async refusal(infoHash: Uint8Array): Promise<string> {
+    await using client = await this.#server.open(this.#hostname);
+    return await client.refusal({ info_hash: infoHash });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server[Symbol.asyncDispose]();
+  }
+}
