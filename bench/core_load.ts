@@ -63,6 +63,7 @@ export class CoreLoad {
     const { input, output } = this.core;
     this.#input = new DataView(input.buffer, input.byteOffset, input.byteLength);
     this.#writeHeaders(shared);
+    input.fill(0); // the memory may have served before
     this.#input.setBigUint64(0, MAGIC);
     this.core.answerBatch(0, 1);
     const connectionId = new DataView(output.buffer, output.byteOffset).getBigUint64(8);
