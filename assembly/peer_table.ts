@@ -17,6 +17,7 @@ import {
   DIRECTORY_ROLES,
   DIRECTORY_SLOTS,
   FULL,
+  KIND_IPV4,
   LIMIT,
   META_COMPLETED,
   OK,
@@ -89,21 +90,26 @@ export function hashPeer(key: usize, kind: u32): u64 {
   return sipHash(CONTROL_PEER_KEY, key, keyByteLength(kind), 1, 3);
 }
 
-/** The hash's leading bits choose the slot, its lowest seven find the peer within the block. */
-function metaOf(hash: u64): u32 {
-  return (<u32> hash << 1) & 0xff;
+/**
+ * Seven bits in the place of a meta byte's hash. They only spare comparisons within one block, so a
+ * multiplication does; who makes them collide is compared with 128 peers at the most.
+ */
+function metaOf(key: usize, kind: u32): u32 {
+  let word: u64 = <u64> load<u32>(key) | ((<u64> load<u16>(key, 4)) << 32);
+  if (kind != KIND_IPV4) word = load<u64>(key) ^ rotl<u64>(load<u64>(key, 8), 29) ^ load<u16>(key, 16);
+  return <u32> ((word * (load<u64>(CONTROL_PEER_KEY) | 1)) >> 56) & ~META_COMPLETED;
 }
 
-function slotPtr(reference: usize, hash: u64): usize {
+function slotPtr(reference: usize, key: usize, kind: u32): usize {
   const directory = directoryOf(reference);
-  const slot = <u32> (hash >> (64 - load<u32>(directory, DIRECTORY_DEPTH)));
+  const slot = <u32> (hashPeer(key, kind) >> (64 - load<u32>(directory, DIRECTORY_DEPTH)));
   return directory + DIRECTORY_SLOTS + (slot << 2);
 }
 
 /** The word that leads to the peer's block: the reference itself, or a slot of the directory. */
-function blockWord(referencePtr: usize, hash: u64): usize {
+function blockWord(referencePtr: usize, key: usize, kind: u32): usize {
   const reference: usize = load<u32>(referencePtr);
-  return isDirectory(reference) ? slotPtr(reference, hash) : referencePtr;
+  return isDirectory(reference) ? slotPtr(reference, key, kind) : referencePtr;
 }
 
 /**
@@ -122,12 +128,11 @@ export function insertPeer(
   extra: usize,
   now: u32,
 ): i32 {
-  const hash = hashPeer(key, kind);
-  const meta = metaOf(hash);
+  const meta = metaOf(key, kind);
   foundIsNew = false;
   foundCompleted = false;
   foundIndex = -1;
-  let word = blockWord(referencePtr, hash);
+  let word = blockWord(referencePtr, key, kind);
   let block = slotBlock(load<u32>(word));
   if (block != 0) {
     const index = findPeer(block, kind, key, meta);
@@ -137,9 +142,9 @@ export function insertPeer(
     }
     // A directory is at most DIRECTORY_DEPTH_MAX deep, so this ends.
     while (blockPeers(block) == blockCountMax(kind)) {
-      const status = splitBlock(worker, referencePtr, hash, kind);
+      const status = splitBlock(worker, referencePtr, key, kind);
       if (status != OK) return status;
-      word = blockWord(referencePtr, hash);
+      word = blockWord(referencePtr, key, kind);
       block = slotBlock(load<u32>(word));
     }
     if (blockPeers(block) == blockCapacity(block, kind)) {
@@ -195,11 +200,10 @@ function updatePeer(
 
 /** Removes a peer; whether it was there. */
 export function deletePeer(worker: usize, referencePtr: usize, kind: u32, key: usize): bool {
-  const hash = hashPeer(key, kind);
-  const word = blockWord(referencePtr, hash);
+  const word = blockWord(referencePtr, key, kind);
   const block = slotBlock(load<u32>(word));
   if (block == 0) return false;
-  const index = findPeer(block, kind, key, metaOf(hash));
+  const index = findPeer(block, kind, key, metaOf(key, kind));
   if (index < 0) return false;
   countRole(referencePtr, peerRole(block, index), -1);
   removePeer(block, kind, index);
@@ -235,18 +239,18 @@ export function fillSlots(slots: usize, first: u32, slotCount: u32, value: usize
   for (let slot = first; slot < first + slotCount; ++slot) store<u32>(slots + (slot << 2), value);
 }
 
-/** Splits the full block where the hash belongs in two by the next bit of its peers' hashes. */
-function splitBlock(worker: usize, referencePtr: usize, hash: u64, kind: u32): i32 {
+/** Splits the full block where the peer belongs in two by the next bit of its peers' hashes. */
+function splitBlock(worker: usize, referencePtr: usize, key: usize, kind: u32): i32 {
   if (!isDirectory(load<u32>(referencePtr))) {
     const status = makeDirectory(worker, referencePtr);
     if (status != OK) return status;
   }
-  if (slotSpan(load<u32>(slotPtr(load<u32>(referencePtr), hash))) == 0) {
+  if (slotSpan(load<u32>(slotPtr(load<u32>(referencePtr), key, kind))) == 0) {
     const status = doubleDirectory(worker, referencePtr);
     if (status != OK) return status;
   }
   const reference: usize = load<u32>(referencePtr);
-  const word = slotPtr(reference, hash);
+  const word = slotPtr(reference, key, kind);
   const span = slotSpan(load<u32>(word)) - 1;
   const block = slotBlock(load<u32>(word));
   const shift = 64 - load<u32>(directoryOf(reference), DIRECTORY_DEPTH) + span;
