@@ -132,8 +132,10 @@ const NEEDLESS: Record<string, string> = {
   worker_channel_size: NO_CHANNELS,
   privileges: SYSTEM_CONFINES,
   cpu_pinning: "the service manager chooses the processors (systemd: CPUAffinity=)",
-  "network.only_ipv6": `${ADDRESSES}, and [::] is always IPv6 only`,
-  "network.set_only_ipv6": `${ADDRESSES}, and [::] is always IPv6 only`,
+  "network.only_ipv6":
+    `${ADDRESSES}; [::] serves IPv4 too, unless 0.0.0.0 is listed with the same port`,
+  "network.set_only_ipv6":
+    `${ADDRESSES}; [::] serves IPv4 too, unless 0.0.0.0 is listed with the same port`,
   "network.use_ipv4": ADDRESSES,
   "network.use_ipv6": ADDRESSES,
   "network.address_ipv4": ADDRESSES,
