@@ -83,5 +83,8 @@ function mergeRanges(ranges: Range[]): Range[] {
 }
 
 function toBytes(address: bigint): number[] {
-  return Array.from({ length: 16 }, (_, index) => Number(address >> BigInt(120 - 8 * index) & 0xffn));
+  return Array.from(
+    { length: 16 },
+    (_, index) => Number(address >> BigInt(120 - 8 * index) & 0xffn),
+  );
 }

@@ -130,7 +130,10 @@ export function describe(
   ];
   const gauges = readGauges(memory, now.counters);
   return {
-    requestsPerSecond: rate(...answered, ...Object.values(DROPS).filter((c) => c !== COUNT_DROP_SEND)),
+    requestsPerSecond: rate(
+      ...answered,
+      ...Object.values(DROPS).filter((c) => c !== COUNT_DROP_SEND),
+    ),
     responsesPerSecond: rate(...answered),
     connectsPerSecond: rate(COUNT_CONNECT, COUNT_CONNECT_IPV6),
     announcesPerSecond: rate(COUNT_ANNOUNCE, COUNT_ANNOUNCE_IPV6),

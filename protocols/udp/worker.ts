@@ -5,7 +5,7 @@
  * worker may listen on its address and answer its clients; it may do nothing else.
  */
 import { DATAGRAM_IN_SIZE, DATAGRAM_OUT_SIZE } from "../../assembly/layout.ts";
-import { type ListenAddress } from "../../server/config/address.ts";
+import type { ListenAddress } from "../../server/config/address.ts";
 import { StartError } from "../../server/errors.ts";
 import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
 import { serveWorker } from "../../server/pool.ts";
@@ -20,7 +20,7 @@ export interface UdpWorkerStart {
 }
 
 /** Datagrams under way at once (docs/BENCHMARKS.md). */
-const SLOT_COUNT = 8;
+const SLOT_COUNT = 32;
 /** Errors in a row, without one datagram between them, that mean that the socket is of no use. */
 const ERRORS_MAX = 1_000;
 
