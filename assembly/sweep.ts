@@ -41,7 +41,7 @@ import {
   slotBlock,
   trimDirectory,
 } from "./peer_table";
-import { laneTorrent, removeTorrent, usedLanes } from "./torrent_table";
+import { laneTorrent, removeTorrent, trimShard, usedLanes } from "./torrent_table";
 
 /** Work of one step: a torrent costs two (two cache misses), a block of a large swarm one. */
 const STEP_WORK: i32 = 256;
@@ -78,6 +78,7 @@ export function sweepStep(worker: usize, shardIndex: u32): bool {
   const isMore = group < groupCount;
   store<u32>(shard, isMore ? group : 0, SHARD_SWEEP_GROUP);
   store<u32>(shard, isMore ? lane : 0, SHARD_SWEEP_LANE);
+  if (!isMore) trimShard(worker, shard);
   unlockShard(worker, shard);
   return isMore;
 }

@@ -182,24 +182,48 @@ function placeTorrent(groups: usize, groupCount: u32, hash: u64, torrent: usize)
   }
 }
 
+/**
+ * Moves the shard's torrents to a smaller table where they fill less than a quarter of theirs, or
+ * gives the table of a shard without torrents back: what a flood has made grow does not stay.
+ */
+export function trimShard(worker: usize, shard: usize): void {
+  const torrentCount = load<u32>(shard, SHARD_TORRENTS);
+  const groupCount = load<u32>(shard, SHARD_GROUP_COUNT);
+  if (torrentCount << 2 >= groupCount * TORRENTS_PER_GROUP) return;
+  if (torrentCount != 0) {
+    // Half full, so that it need not grow again at once.
+    const trimmedCount = (torrentCount << 1) / TORRENTS_PER_GROUP + 1;
+    if (trimmedCount < groupCount) resizeShard(worker, shard, trimmedCount);
+    return;
+  }
+  give(worker, load<u32>(shard, SHARD_GROUPS), groupCount * GROUP_SIZE);
+  store<u32>(shard, 0, SHARD_GROUPS);
+  store<u32>(shard, 0, SHARD_GROUP_COUNT);
+}
+
 /** Moves the shard's torrents to a table half as large again; false when memory is full. */
 function growShard(worker: usize, shard: usize): bool {
+  const groupCount = load<u32>(shard, SHARD_GROUP_COUNT);
+  return resizeShard(worker, shard, groupCount + (groupCount >> 1) + 1);
+}
+
+/** Moves the shard's torrents to a table of so many groups; false when memory is full. */
+function resizeShard(worker: usize, shard: usize, resizedCount: u32): bool {
   const groups: usize = load<u32>(shard, SHARD_GROUPS);
   const groupCount = load<u32>(shard, SHARD_GROUP_COUNT);
-  const grownCount = groupCount + (groupCount >> 1) + 1;
-  const grown = take(worker, grownCount * GROUP_SIZE);
-  if (grown == 0) return false;
-  memory.fill(grown, 0, grownCount * GROUP_SIZE);
+  const resized = take(worker, resizedCount * GROUP_SIZE);
+  if (resized == 0) return false;
+  memory.fill(resized, 0, resizedCount * GROUP_SIZE);
   for (let index: u32 = 0; index < groupCount; ++index) {
     const group = groups + index * GROUP_SIZE;
     for (let lanes = usedLanes(group); lanes != 0; lanes &= lanes - 1) {
       const torrent = laneTorrent(group, ctz<u32>(lanes));
-      placeTorrent(grown, grownCount, hashInfoHash(torrent + TORRENT_INFO_HASH), torrent);
+      placeTorrent(resized, resizedCount, hashInfoHash(torrent + TORRENT_INFO_HASH), torrent);
     }
   }
   if (groups != 0) give(worker, groups, groupCount * GROUP_SIZE);
-  store<u32>(shard, grown, SHARD_GROUPS);
-  store<u32>(shard, grownCount, SHARD_GROUP_COUNT);
+  store<u32>(shard, resized, SHARD_GROUPS);
+  store<u32>(shard, resizedCount, SHARD_GROUP_COUNT);
   // Torrents have moved: a sweep under way starts this shard again.
   store<u32>(shard, 0, SHARD_SWEEP_GROUP);
   store<u32>(shard, 0, SHARD_SWEEP_LANE);
