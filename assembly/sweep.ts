@@ -43,8 +43,13 @@ import {
 } from "./peer_table";
 import { laneTorrent, removeTorrent, trimShard, usedLanes } from "./torrent_table";
 
-/** Work of one step: a torrent costs two (two cache misses), a block of a large swarm one. */
+/**
+ * Work of one step, in units of about 0.1 µs: a torrent costs two (two cache misses), a block of a
+ * large swarm one; what leaves costs more (bench/core_lock_bench.ts).
+ */
 const STEP_WORK: i32 = 256;
+const REMOVE_TORRENT_WORK: i32 = 8;
+const EXPIRED_PER_WORK: i32 = 2;
 
 let workLeft: i32 = 0;
 
@@ -101,7 +106,10 @@ function sweepTorrent(worker: usize, shard: usize, group: u32, lane: u32): bool 
   }
   if (load<u32>(torrent + TORRENT_SWARMS, 8) != 0) isEmpty = false;
   const idle = load<u32>(CONTROL_NOW) - load<u32>(torrent, TORRENT_LAST_ANNOUNCE);
-  if (isEmpty && idle > load<u32>(CONTROL_MAX_PEER_AGE)) removeTorrent(worker, shard, group, lane);
+  if (isEmpty && idle > load<u32>(CONTROL_MAX_PEER_AGE)) {
+    removeTorrent(worker, shard, group, lane);
+    workLeft -= REMOVE_TORRENT_WORK;
+  }
   return true;
 }
 
@@ -137,6 +145,7 @@ function sweepBlock(worker: usize, swarm: usize, word: usize, kind: u32): void {
   const now = load<u32>(CONTROL_NOW);
   const expired = expirePeers(block, kind, now, load<u32>(CONTROL_MAX_PEER_AGE));
   if (expired != 0) {
+    workLeft -= expired / EXPIRED_PER_WORK;
     for (let role: u32 = ROLE_LEECHER; role <= <u32> ROLE_SEEDER; ++role) {
       const before = (roles >> (role << 3)) & 0xff;
       countRole(swarm, role, <i32> load<u8>(block + role) - <i32> before);
