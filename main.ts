@@ -2,6 +2,9 @@
 
 import {
   changedKeys,
+  type FileKind,
+  HTTP_FILE,
+  type HttpConfig,
   loadConfig,
   printConfig,
   UDP_FILE,
@@ -11,34 +14,71 @@ import { type Arguments, parseArguments } from "./server/cli.ts";
 import { EXIT_OK } from "./server/exit_status.ts";
 import { catchStrayErrors, endWithError, runTracker, type Tracker } from "./server/lifecycle.ts";
 import { configureLog, flushLog, getLogger, type Logger } from "./server/log.ts";
-import { requirePermissions, udpPermissions } from "./server/permissions.ts";
+import type { LogFormat, LogLevel } from "./server/log.ts";
+import {
+  httpPermissions,
+  type PermissionNeed,
+  requirePermissions,
+  udpPermissions,
+} from "./server/permissions.ts";
 import { printError, printOut } from "./server/print.ts";
 
 /** Keys that take effect at a reload; the others wait for the next start. */
-const RELOADED_KEYS = /^(log_level|log_format|access_list\..*)$/;
+const RELOADED_KEYS = /^(log_level|log_format|access_list\..*|network\.trusted_proxies)$/;
 
 let log: Logger | undefined;
 let isDebugging = false;
 
-/** Runs a UDP tracker, or prints its configuration. */
-async function runUdp(args: Arguments): Promise<number> {
-  const { configPath, takeOver } = args;
-  const overrides = args.io === undefined ? {} : { "network.io": args.io };
-  const load = () => loadConfig(UDP_FILE, configPath, { overrides });
+/** What the commands that run a tracker differ in. */
+interface Command<TConfig> {
+  kind: FileKind<TConfig>;
+  /** Values of the command line, by the key that they replace. */
+  overrides: Record<string, unknown>;
+  permissions(config: TConfig): PermissionNeed[];
+  start(config: TConfig, options: { takeOver: boolean }): Promise<Tracker<TConfig>>;
+}
+
+interface LogSettings {
+  log_level: LogLevel;
+  log_format: LogFormat;
+}
+
+function udpCommand({ io }: { io?: string }): Command<UdpConfig> {
+  return {
+    kind: UDP_FILE,
+    overrides: io === undefined ? {} : { "network.io": io },
+    permissions: udpPermissions,
+    start: async (config, options) =>
+      (await import("./protocols/udp/mod.ts")).startUdp(config, options),
+  };
+}
+
+function httpCommand(): Command<HttpConfig> {
+  return {
+    kind: HTTP_FILE,
+    overrides: {},
+    permissions: httpPermissions,
+    start: async (config, options) =>
+      (await import("./protocols/http/mod.ts")).startHttp(config, options),
+  };
+}
+
+/** Runs a tracker, or prints its configuration. */
+async function run<TConfig extends LogSettings>(
+  command: Command<TConfig>,
+  args: Arguments,
+): Promise<number> {
+  const { kind, overrides } = command;
+  const load = () => loadConfig(kind, args.configPath, { overrides });
   const { config, warnings } = await load();
   if (args.printConfig) {
     warnings.forEach(printError);
-    printOut(printConfig(UDP_FILE, config));
+    printOut(printConfig(kind, config));
     return EXIT_OK;
   }
-  requirePermissions(udpPermissions(config));
+  requirePermissions(command.permissions(config));
   log = applyLogSettings(config, warnings);
-
-  const start = async () => {
-    const { startUdp } = await import("./protocols/udp/mod.ts");
-    return await startUdp(config, { takeOver });
-  };
-  const reload = async (tracker: Tracker<UdpConfig>) => {
+  const reload = async (tracker: Tracker<TConfig>) => {
     const fresh = await load();
     await tracker.reload(fresh.config);
     applyLogSettings(fresh.config, fresh.warnings);
@@ -48,10 +88,11 @@ async function runUdp(args: Arguments): Promise<number> {
       }
     }
   };
+  const start = () => command.start(config, { takeOver: args.takeOver });
   return await runTracker({ log, start, reload });
 }
 
-function applyLogSettings(config: UdpConfig, warnings: string[]): Logger {
+function applyLogSettings(config: LogSettings, warnings: string[]): Logger {
   configureLog({ level: config.log_level, format: config.log_format });
   isDebugging = config.log_level === "debug";
   const logger = getLogger();
@@ -63,7 +104,10 @@ if (import.meta.main) {
   const endOptions = () => ({ log, isDebugging });
   catchStrayErrors(endOptions);
   try {
-    const status = await runUdp(parseArguments(Deno.args));
+    const args = parseArguments(Deno.args);
+    const status = args.command === "udp"
+      ? await run(udpCommand(args), args)
+      : await run(httpCommand(), args);
     await flushLog();
     Deno.exit(status);
   } catch (error) {

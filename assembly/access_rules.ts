@@ -11,6 +11,7 @@ import {
   ADDRESS_BYTES,
   ADDRESS_KIND,
   BAD_LINE,
+  CONTROL_PROXIES,
   CONTROL_RULES,
   CONTROL_TABLE_KEY,
   KIND_IPV4,
@@ -50,6 +51,11 @@ export function currentRules(): usize {
 
 /** Whether the rules deny this client (an ADDRESS record). */
 export function isDenied(rules: usize, address: usize): bool {
+  return isInRanges(rules, address);
+}
+
+/** Whether an address is in the ranges of these rules, whatever they stand for. */
+export function isInRanges(rules: usize, address: usize): bool {
   if (load<u32>(address, ADDRESS_KIND) == KIND_IPV4) {
     const rangeCount = load<u32>(rules, RULES_IPV4_COUNT);
     return rangeCount != 0 &&
@@ -159,6 +165,11 @@ export function dropRules(worker: usize, rules: usize): void {
 /** Puts rules in force; returns those before, which workers may still hold. */
 export function swapRules(rules: usize): usize {
   return atomic.xchg<u32>(CONTROL_RULES, rules);
+}
+
+/** Makes the ranges of these rules the trusted proxies; returns those before, 0 for none. */
+export function swapProxies(rules: usize): usize {
+  return atomic.xchg<u32>(CONTROL_PROXIES, rules);
 }
 
 /**

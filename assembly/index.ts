@@ -13,9 +13,13 @@ import {
   CONTROL_RULES,
   CONTROL_SHARD_BITS,
   CONTROL_SHARDS,
+  COUNT_DROP_TRUNCATED,
   DATAGRAM_IN_SIZE,
   DATAGRAM_OUT_SIZE,
   FULL,
+  HTTP_TEXT_COUNT_MAX,
+  HTTP_TEXT_SIZE,
+  HTTP_TEXTS,
   IO_SLOT_SIZE,
   MMSGHDR_SIZE,
   OK,
@@ -34,6 +38,10 @@ import {
   WORKERS,
 } from "./layout";
 import * as rules from "./access_rules";
+import { count } from "./counters";
+import * as connections from "./connections";
+import { isTrusted } from "./forwarded";
+import * as http from "./http";
 import { take } from "./memory";
 import * as native from "./native";
 import * as sweep from "./sweep";
@@ -58,7 +66,7 @@ export function init(memoryPages: u32): void {
     max<u32>(32 - clz<u32>(end >> SHARD_SHARE_LOG), SHARD_BITS_MIN),
     SHARD_BITS_MAX,
   );
-  const shards = WORKERS + WORKER_COUNT_MAX * WORKER_SIZE;
+  const shards = HTTP_TEXTS + HTTP_TEXT_COUNT_MAX * HTTP_TEXT_SIZE;
   const pageBits = shards + (SHARD_SIZE << shardBits);
   const bitWordCount = (end / PAGE_SIZE + 63) >> 6;
   const arena = (pageBits + (bitWordCount << 3) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
@@ -106,6 +114,11 @@ export function startWorker(index: u32, batchSize: u32): i32 {
 export function answerOne(index: u32, slot: u32, byteLength: u32): u32 {
   const worker = workerPtr(index);
   const input: usize = load<u32>(worker, WORKER_IN) + slot * DATAGRAM_IN_SIZE;
+  if (byteLength >= <u32> DATAGRAM_IN_SIZE) {
+    // It filled its slot to the end, so more may have been cut off.
+    count(worker, COUNT_DROP_TRUNCATED);
+    return 0;
+  }
   enterBatch(worker);
   const answerLength = answerDatagram(
     worker,
@@ -132,6 +145,68 @@ export function answerBatch(index: u32, socketIndex: u32, datagramCount: u32): u
   const answerCount = native.answerBatch(worker, rules.currentRules(), socketIndex, datagramCount);
   leaveBatch(worker);
   return answerCount;
+}
+
+/** Gives an HTTP worker its connections; `OK` or `FULL`. `startWorker` came before. */
+export function startConnections(index: u32, slotCount: u32, sliceCountMax: u32): i32 {
+  return connections.startConnections(workerPtr(index), slotCount, sliceCountMax);
+}
+
+/** The record of a new connection from the worker's ADDRESS record; 0 where there is no room. */
+export function openConnection(index: u32): u32 {
+  return connections.openConnection(workerPtr(index));
+}
+
+/** Gives a connection's memory back; nothing reads or writes it any more. */
+export function closeConnection(index: u32, connection: u32): void {
+  connections.closeConnection(workerPtr(index), connection);
+}
+
+/** Answers what was received; returns the bytes to send from the connection's output. */
+export function receiveHttp(index: u32, connection: u32, byteLength: u32): u32 {
+  const worker = workerPtr(index);
+  enterBatch(worker);
+  const answerLength = http.receive(worker, rules.currentRules(), connection, byteLength);
+  leaveBatch(worker);
+  return answerLength;
+}
+
+/** Goes on once the output was sent; returns the bytes to send next. */
+export function resumeHttp(index: u32, connection: u32): u32 {
+  const worker = workerPtr(index);
+  enterBatch(worker);
+  const answerLength = http.resume(worker, rules.currentRules(), connection);
+  leaveBatch(worker);
+  return answerLength;
+}
+
+/** Ends a connection that is too slow; returns the bytes to send before. */
+export function timeOutHttp(index: u32, connection: u32): u32 {
+  return http.timeOut(workerPtr(index), connection);
+}
+
+/** Ends a connection that is one too many; returns the bytes to send before. */
+export function turnAwayHttp(index: u32, connection: u32): u32 {
+  return http.turnAway(workerPtr(index), connection);
+}
+
+/** Whether an address is a trusted proxy's: the worker's ADDRESS record. */
+export function isTrustedProxy(index: u32): u32 {
+  return <u32> isTrusted(workerPtr(index) + WORKER_ADDRESS);
+}
+
+/** Whether the access rules deny the client in the worker's ADDRESS record. */
+export function isDeniedClient(index: u32): u32 {
+  const worker = workerPtr(index);
+  enterBatch(worker);
+  const isDenied = rules.isDenied(rules.currentRules(), worker + WORKER_ADDRESS);
+  leaveBatch(worker);
+  return <u32> isDenied;
+}
+
+/** Makes the ranges of these rules the trusted proxies; returns the rules before, or 0. */
+export function swapProxies(rulesPtr: u32): u32 {
+  return rules.swapProxies(rulesPtr);
 }
 
 export function shardCount(): u32 {
@@ -166,7 +241,7 @@ export function swapRules(rulesPtr: u32): u32 {
 
 /** Gives the memory of rules back that nobody holds. */
 export function dropRules(index: u32, rulesPtr: u32): void {
-  if (rulesPtr != CONTROL_EMPTY_RULES) rules.dropRules(workerPtr(index), rulesPtr);
+  if (rulesPtr != CONTROL_EMPTY_RULES && rulesPtr != 0) rules.dropRules(workerPtr(index), rulesPtr);
 }
 
 function workerPtr(index: u32): usize {
@@ -183,4 +258,4 @@ function leaveBatch(worker: usize): void {
   atomic.store<u32>(worker, load<u32>(worker, WORKER_BATCH) + 1, WORKER_BATCH);
 }
 
-if (WORKER_SIZE < 4096 || ANNOUNCE_SIZE != 64) ERROR("The worker's record and its parts disagree");
+if (WORKER_SIZE < 4096 || ANNOUNCE_SIZE != 128) ERROR("The worker's record and its parts disagree");

@@ -35,8 +35,26 @@ export const CONTROL_PAGES_USED = 328; // u32
 export const CONTROL_PAGES_PEAK = 332; // u32
 
 export const CONTROL_RULES = 384; // address of the access rules in force, swapped atomically
+export const CONTROL_PROXIES = 388; // address of the rules whose ranges are the trusted proxies
 
 export const CONTROL_EMPTY_RULES = 512; // rules that allow everything, in force until others are
+
+// What the HTTP tracker is told, u32 each.
+export const CONTROL_HTTP_INTERVAL = 768; // seconds
+export const CONTROL_HTTP_MIN_INTERVAL = 772; // seconds
+export const CONTROL_HTTP_MAX_SCRAPE_TORRENTS = 776; // at most INFO_HASHES_MAX
+export const CONTROL_HTTP_MAX_PEERS = 780;
+export const CONTROL_HTTP_DEFAULT_PEERS = 784;
+export const CONTROL_HTTP_MAX_REQUESTS = 788; // of one connection
+export const CONTROL_HTTP_OPTIONS = 792; // HTTP_OPTION_* bits
+export const CONTROL_HTTP_SLICE_SIZE = 796; // bytes of a slice; fixed before the first worker starts
+export const CONTROL_HTTP_ANSWER_MAX = 800; // bytes of one answer; fixed as well
+
+export const HTTP_OPTION_KEEP_ALIVE = 1;
+export const HTTP_OPTION_SAME_FAMILY = 2;
+export const HTTP_OPTION_EXTERNAL_IP = 4;
+export const HTTP_OPTION_CORS = 8;
+export const HTTP_OPTION_PROXY_PROTOCOL = 16;
 
 export const CONTROL_CLASSES = 1024; // size classes: SIZE_CLASS_COUNT records of CLASS_SIZE bytes
 export const CLASS_SIZE = 64;
@@ -80,13 +98,25 @@ export const WORKER_IO = 32; // address of the native driver's headers
 export const WORKER_HOST_BASE = 40; // u64, where this memory lies in the process (native driver)
 export const WORKER_BATCH_SIZE = 48; // u32 datagrams a batch
 export const WORKER_ADDRESS = 64; // ADDRESS record of the datagram at hand (sandboxed driver)
-export const WORKER_ANNOUNCE = 128; // ANNOUNCE record
+export const WORKER_SLOTS = 128; // address of the connections' slots
+export const WORKER_SLOT_FREE = 132; // address of the first slot given back, linked
+export const WORKER_SLOT_CARVED = 136; // u32 slots ever handed out
+export const WORKER_SLOT_COUNT = 140; // u32 slots there are
+export const WORKER_SLICE_FREE = 144; // address of the first slice given back, linked
+export const WORKER_SLICE_COUNT = 148; // u32 slices that the worker owns
+export const WORKER_SLICE_COUNT_MAX = 152; // u32
+export const WORKER_INPUT_SLICES = 156; // u32 slices that hold unfinished requests
+export const WORKER_PEERS = 160; // address where sampled peers wait to be written
 export const WORKER_SCRATCH = 192; // 64 bytes: the message of a MAC
+export const WORKER_ANNOUNCE = 320; // ANNOUNCE record
 export const WORKER_KERNEL_DROPS = 256; // SOCKET_COUNT_MAX × u32: each socket's drops as last told
 export const SOCKET_COUNT_MAX = 16;
 export const WORKER_COUNTERS = 512; // COUNTER_COUNT u64
 export const WORKER_URL_DATA = 2048; // BEP 41 URLData of the datagram at hand, URL_DATA_MAX bytes
 export const URL_DATA_MAX = 2048;
+export const WORKER_QUERY = 1024; // QUERY record of the HTTP request at hand
+export const WORKER_INFO_HASHES = 2048; // its info hashes, sorted, each once
+export const INFO_HASHES_MAX = 100;
 
 // ADDRESS: where a datagram came from.
 export const ADDRESS_KIND = 0; // u32 KIND_IPV4 or KIND_IPV6, canonical (never ::ffff:a.b.c.d)
@@ -111,7 +141,12 @@ export const ANNOUNCE_SEEDERS = 48; // u32, answer: of the announcer's family
 export const ANNOUNCE_LEECHERS = 52; // u32, answer: partial seeds included
 export const ANNOUNCE_PEERS = 56; // u32, answer: peers written
 export const ANNOUNCE_URL_DATA_LENGTH = 60; // u32 bytes at WORKER_URL_DATA
-export const ANNOUNCE_SIZE = 64;
+// From here on for announceBoth() only.
+export const ANNOUNCE_OTHER_WANT = 64; // u32 peers of the other family that are welcome
+export const ANNOUNCE_OTHER_PEERS = 68; // u32, answer: written behind those of the own family
+export const ANNOUNCE_TORRENT_COMPLETED = 72; // u32, answer
+export const ANNOUNCE_PEER_IDS = 76; // address where the peers' ids go, 0: they are not wanted
+export const ANNOUNCE_SIZE = 128;
 
 export const ROLE_LEECHER = 0;
 export const ROLE_PARTIAL_SEED = 1; // BEP 21: will not download more
@@ -178,6 +213,123 @@ export const ACCESS_OFF = 0;
 export const ACCESS_BLACK = 1;
 export const ACCESS_WHITE = 2;
 
+// Texts of the HTTP tracker, written by init's caller (wasm/texts.ts), behind the workers.
+export const HTTP_TEXTS = 266240; // HTTP_TEXT_COUNT_MAX × HTTP_TEXT_SIZE: u8 length, then ASCII
+export const HTTP_TEXT_SIZE = 128;
+export const HTTP_TEXT_COUNT_MAX = 64;
+export const HTTP_TEXT_HEAD_OK = 0; // up to the number of Content-Length
+export const HTTP_TEXT_HEAD = 1; // up to the status
+export const HTTP_TEXT_HEAD_LENGTH = 2; // from behind the status to the number of Content-Length
+export const HTTP_TEXT_CLOSE = 3;
+export const HTTP_TEXT_KEEP_ALIVE = 4;
+export const HTTP_TEXT_CORS = 5;
+export const HTTP_TEXT_ALLOW = 6;
+export const HTTP_TEXT_RETRY_AFTER = 7;
+export const HTTP_TEXT_PREFLIGHT = 8;
+export const HTTP_TEXT_COMPLETE = 9; // of an announce
+export const HTTP_TEXT_DOWNLOADED = 10;
+export const HTTP_TEXT_EXTERNAL_IP = 11;
+export const HTTP_TEXT_INCOMPLETE = 12;
+export const HTTP_TEXT_INTERVAL = 13;
+export const HTTP_TEXT_MIN_INTERVAL = 14;
+export const HTTP_TEXT_PEERS = 15;
+export const HTTP_TEXT_PEERS6 = 16;
+export const HTTP_TEXT_PEER_IP = 17; // of one peer as a dictionary
+export const HTTP_TEXT_PEER_ID = 18;
+export const HTTP_TEXT_PEER_PORT = 19;
+export const HTTP_TEXT_FILES = 20; // of a scrape
+export const HTTP_TEXT_DOWNLOADERS = 22;
+export const HTTP_TEXT_FAILURE = 23;
+export const HTTP_TEXT_RETRY_NEVER = 24;
+// What is told in a failure reason.
+export const HTTP_TEXT_NOT_ALLOWED = 25;
+export const HTTP_TEXT_INFO_HASH = 26;
+export const HTTP_TEXT_PEER_ID_NEEDED = 27;
+export const HTTP_TEXT_PORT = 28;
+export const HTTP_TEXT_FULL_SCRAPE = 29;
+// REFUSAL_* status lines, and the sentences that go with them.
+export const HTTP_TEXT_STATUSES = 32;
+export const HTTP_TEXT_SENTENCES = 48;
+
+// Requests that are not carried out, by what they get: status HTTP_TEXT_STATUSES + n, counter
+// COUNT_HTTP_REFUSED + n.
+export const REFUSAL_BAD_REQUEST = 0;
+export const REFUSAL_NOT_FOUND = 1;
+export const REFUSAL_METHOD = 2;
+export const REFUSAL_TIMEOUT = 3;
+export const REFUSAL_TARGET = 4;
+export const REFUSAL_HEADERS = 5;
+export const REFUSAL_BUSY = 6;
+export const REFUSAL_VERSION = 7;
+export const REFUSAL_FORWARDED = 8;
+export const REFUSAL_BODY = 9;
+export const REFUSAL_COUNT = 10;
+
+// A connection's slot: its record, then CONNECTION_INPUT_SIZE bytes of input for when it is idle.
+export const SLOT_SIZE = 640;
+export const CONNECTION_INPUT = 0; // address of the input in use: the slot's own, or a slice
+export const CONNECTION_CAPACITY = 4; // u32 bytes that it holds
+export const CONNECTION_FILLED = 8; // u32 bytes received and not consumed
+export const CONNECTION_OUTPUT = 12; // address of the slice with answers under way, 0 = none
+export const CONNECTION_PHASE = 16; // u32 PHASE_*
+export const CONNECTION_HEAD = 20; // u32 offset where the request at hand begins
+export const CONNECTION_LINE = 24; // u32 offset of the line at hand
+export const CONNECTION_SCANNED = 28; // u32 offset up to which that line's end was not found
+export const CONNECTION_FLAGS = 32; // u32 FLAG_* of the request at hand
+export const CONNECTION_TARGET = 36; // u32 offset of the request's target
+export const CONNECTION_TARGET_LENGTH = 40; // u32
+export const CONNECTION_HEADERS = 44; // u32 offset of the first header
+export const CONNECTION_REQUESTS = 48; // u32 requests answered
+export const CONNECTION_ENDING = 52; // u32 ENDING_*
+export const CONNECTION_PEER = 56; // ADDRESS record: who is connected
+export const CONNECTION_CLIENT = 80; // ADDRESS record: who asks, as a trusted proxy says
+export const CONNECTION_FORWARDED = 104; // ADDRESS record: who asks, as the header Forwarded says
+export const CONNECTION_OWN_INPUT = 128; // CONNECTION_INPUT_SIZE bytes
+export const CONNECTION_INPUT_SIZE = 512;
+
+// Of the request at hand.
+export const FLAG_OTHER_METHOD = 1; // neither GET nor HEAD
+export const FLAG_HEAD = 2;
+export const FLAG_OPTIONS = 4;
+export const FLAG_HTTP_1_0 = 8;
+export const FLAG_CLOSE = 16; // Connection: close
+export const FLAG_KEEP_ALIVE = 32; // Connection: keep-alive
+export const FLAG_HOST = 64;
+export const FLAG_CONTENT_LENGTH = 128;
+export const FLAG_BODY = 256; // a Content-Length above 0
+export const FLAG_TRANSFER_ENCODING = 512;
+export const FLAG_FORWARDED_FOR = 1024; // X-Forwarded-For of a trusted proxy was read
+export const FLAG_FORWARDED = 2048; // Forwarded of a trusted proxy was read
+export const FLAG_BAD_FORWARDED = 4096; // one of the two names no client
+
+export const PHASE_PROXY = 0; // before the PROXY protocol's header
+export const PHASE_REQUEST = 1; // before or within a request line
+export const PHASE_HEADERS = 2;
+
+export const ENDING_NO = 0;
+export const ENDING_CLOSE = 1; // close once the answers are sent
+export const ENDING_LINGER = 2; // the same, but input that nobody will read may be on its way
+
+export const TARGET_MAX = 8192; // bytes of a request's target
+export const HEADERS_MAX = 16384; // bytes of its headers
+export const SLICE_SIZE_MIN = 32768; // bytes: a whole head at its limits fits
+
+// QUERY: what an announce or scrape asks for.
+export const QUERY_INFO_HASH_COUNT = 0; // u32 at WORKER_INFO_HASHES
+export const QUERY_INFO_HASHES_GIVEN = 4; // u32, those that are there twice or too many included
+export const QUERY_HAS_BAD_HASH = 8; // u32
+export const QUERY_HAS_PEER_ID = 12; // u32
+export const QUERY_PORT = 16; // u32, 0 = none or none that is valid
+export const QUERY_IS_SEEDER = 20; // u32
+export const QUERY_EVENT = 24; // u32 EVENT_*
+export const QUERY_NUM_WANT = 28; // i32, negative: the default
+export const QUERY_IS_COMPACT = 32; // u32
+export const QUERY_OMITS_PEER_ID = 36; // u32
+export const QUERY_PEER_ID = 40; // 20 bytes and slack
+export const QUERY_KEY = 80; // address of the key in the path, 0 = none
+export const QUERY_KEY_LENGTH = 84; // u32
+export const QUERY_SIZE = 96;
+
 // Datagram buffers.
 export const DATAGRAM_IN_SIZE = 2112; // 33 cache lines: a power of two would crowd a few sets
 export const DATAGRAM_OUT_SIZE = 1472; // an answer is at most DATAGRAM_OUT_MAX, the rest is slack
@@ -235,4 +387,12 @@ export const COUNT_PEERS_REMOVED = 28; // 3 × by kind
 export const COUNT_PEERS_EXPIRED = 31;
 export const COUNT_COMPLETED = 32;
 export const COUNT_PEERS_SENT = 33;
+export const COUNT_CONNECTIONS_OPENED = 34;
+export const COUNT_CONNECTIONS_CLOSED = 35;
+export const COUNT_CONNECTIONS_REFUSED = 36; // at a limit
+export const COUNT_CONNECTIONS_TIMED_OUT = 37;
+export const COUNT_CONNECTIONS_BROKEN = 38; // reset by the client, TLS that failed
+export const COUNT_HTTP_REFUSED = 39; // REFUSAL_COUNT × by kind
+export const COUNT_PROXY_HEADER = 49; // a connection without a good PROXY header
+export const COUNT_ERROR_QUERY = 50; // an info hash or peer id that is missing or not one
 export const COUNTER_COUNT = 64;

@@ -242,14 +242,15 @@ export function expirePeers(block: usize, kind: u32, now: u32, maxAge: u32): u32
 }
 
 /**
- * Copies `peers` keys of the region [start, start + length), in a circle from a random peer on,
- * without the one at `excluded` (-1: none); each is as likely as any other.
+ * Copies `peers` items of a column, of the region [start, start + length), in a circle from a random
+ * peer on, without the one at `excluded` (-1: none); each is as likely as any other.
+ * @param column Its first item, of `itemLength` bytes.
  * @param turn A random number below the peers that may be chosen.
  * @returns The end of what was written.
  */
 export function copyCircle(
-  block: usize,
-  kind: u32,
+  column: usize,
+  itemLength: u32,
   start: u32,
   length: u32,
   excluded: i32,
@@ -257,7 +258,6 @@ export function copyCircle(
   peers: u32,
   out: usize,
 ): usize {
-  const key = keyByteLength(kind);
   const end = start + length;
   let index = (excluded >= 0 ? <u32> excluded + 1 : start) + turn;
   if (index >= end) index -= length;
@@ -269,8 +269,8 @@ export function copyCircle(
     }
     const stop = excluded >= 0 && <u32> excluded > index ? <u32> excluded : end;
     const run = min<u32>(peers, stop - index);
-    copyShort(out, keyPtr(block, kind, index), run * key);
-    out += run * key;
+    copyShort(out, column + index * itemLength, run * itemLength);
+    out += run * itemLength;
     peers -= run;
     index += run;
   }

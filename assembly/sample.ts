@@ -14,15 +14,17 @@ import {
   ROLE_LEECHER,
   ROLE_SEEDER,
 } from "./layout";
-import { blockPeers, copyCircle, keyByteLength, peerRole } from "./peer_block";
 import {
-  directoryOf,
-  isDirectory,
-  slotBlock,
-  slotSpan,
-  swarmPeers,
-  swarmRole,
-} from "./peer_table";
+  blockCapacity,
+  blockPeers,
+  copyCircle,
+  extraByteLength,
+  extraPtr,
+  keyByteLength,
+  keyPtr,
+  peerRole,
+} from "./peer_block";
+import { directoryOf, isDirectory, slotBlock, slotSpan, swarmPeers, swarmRole } from "./peer_table";
 import { randomBelow } from "./random";
 
 /**
@@ -42,9 +44,11 @@ let ownIndex: i32 = -1;
 /** The region at hand: leechers, or partial seeds and seeders. */
 let isLeechers: bool = false;
 let outEnd: usize = 0;
+/** The same of the peers' ids; 0 where they are not wanted. */
+let idsEnd: usize = 0;
 
 /**
- * Writes up to `want` peer keys at `out`.
+ * Writes up to `want` peer keys at `out`, and the peers' ids at `ids` unless that is 0.
  * @param announcerBlock Block of the announcer and `announcerIndex` its index there; 0: not stored.
  * @returns The number of peers written: min(want, others).
  */
@@ -57,6 +61,7 @@ export function samplePeers(
   announcerBlock: usize,
   announcerIndex: i32,
   out: usize,
+  ids: usize,
 ): u32 {
   let leechers = swarmRole(reference, ROLE_LEECHER);
   let seeders = swarmPeers(reference) - leechers;
@@ -71,6 +76,7 @@ export function samplePeers(
   ownBlock = announcerBlock;
   ownIndex = announcerIndex;
   outEnd = out;
+  idsEnd = ids;
   const wantLeechers = role >= <u32> ROLE_SEEDER
     ? min<u32>(want, leechers)
     : want - shareOf(want, seeders, leechers);
@@ -102,7 +108,7 @@ function takeRegion(reference: usize, others: u32, want: u32): u32 {
   const own = ownIn(reference, start, length);
   const turn = want < others ? randomBelow(worker, others) : 0;
   const peers = min<u32>(want, others);
-  outEnd = copyCircle(reference, kind, start, length, own, turn, peers, outEnd);
+  copyPeers(reference, start, length, own, turn, peers);
   return peers;
 }
 
@@ -168,8 +174,26 @@ function takeRun(block: usize, start: u32, end: u32, want: u32): u32 {
   if (peers == 0) return 0;
   // In a circle that begins behind the announcer, the peer at `start` comes after this many turns.
   const turn = own >= 0 ? (end - <u32> own - 1) % others : 0;
-  outEnd = copyCircle(block, kind, start, end - start, own, turn, peers, outEnd);
+  copyPeers(block, start, end - start, own, turn, peers);
   return peers;
+}
+
+/** Copies peers of a region in a circle (`copyCircle`), and their ids where they are wanted. */
+function copyPeers(
+  block: usize,
+  start: u32,
+  length: u32,
+  excluded: i32,
+  turn: u32,
+  peers: u32,
+): void {
+  const keys = keyPtr(block, kind, 0);
+  const keyLength = keyByteLength(kind);
+  outEnd = copyCircle(keys, keyLength, start, length, excluded, turn, peers, outEnd);
+  if (idsEnd == 0) return;
+  const ids = extraPtr(block, kind, blockCapacity(block, kind), 0);
+  const idLength = extraByteLength(kind);
+  idsEnd = copyCircle(ids, idLength, start, length, excluded, turn, peers, idsEnd);
 }
 
 /** The announcer's index where it stands in this region of the block, or -1. */

@@ -36,6 +36,8 @@ const trackerOptions = {
   }),
 };
 
+const SIGNALS = message`Signals: SIGTERM and SIGINT stop, SIGHUP reloads.`;
+
 const udp = command(
   "udp",
   object({
@@ -49,14 +51,23 @@ const udp = command(
   }),
   {
     brief: message`Run a UDP tracker (BEP 15).`,
-    footer: message`Signals: SIGTERM and SIGINT stop, SIGHUP reloads.`,
+    footer: SIGNALS,
   },
 );
 
-const COMMANDS = ["udp", "completion"];
+const http = command(
+  "http",
+  object({ command: constant("http"), ...trackerOptions }),
+  {
+    brief: message`Run an HTTP tracker (BEP 3), plain or over TLS.`,
+    footer: SIGNALS,
+  },
+);
+
+const COMMANDS = ["udp", "http", "completion"];
 const OPTIONS = ["--config", "--print-config", "--take-over", "--io", "--help", "--version"];
 
-const parser = or(udp, {
+const parser = or(udp, http, {
   errors: {
     noMatch: message`Expected a command.`,
     /** The library names no near option once a command has been read. */
@@ -89,9 +100,13 @@ export function parseArguments(args: readonly string[]) {
     colors: Deno.stdout.isTerminal() && Deno.stderr.isTerminal() && !Deno.noColor,
     maxWidth: terminalWidth(),
     stdout: (line) => printOut(line + "\n"),
-    stderr: (line) => printError(`${line}\nTry: ${PROGRAM} ${args[0] === "udp" ? "udp " : ""}-h`),
+    stderr: (line) => printError(`${line}\nTry: ${PROGRAM} ${helpCommand(args[0])}-h`),
     onExit: (status) => Deno.exit(status),
   });
+}
+
+function helpCommand(word: string | undefined): string {
+  return word === "udp" || word === "http" ? `${word} ` : "";
 }
 
 function exitStatuses(): Message {

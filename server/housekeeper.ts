@@ -34,6 +34,8 @@ export interface LoadRules {
   path: string;
   denyClients: readonly string[];
   denyClientsPath: string;
+  /** Prefixes of proxies that may say for whom they ask. */
+  trustedProxies?: readonly string[];
 }
 
 /** What a list holds, once it is in force. */
@@ -86,8 +88,9 @@ async function loadRules(question: LoadRules): Promise<LoadedRules> {
     ? core.beginRules(ACCESS_OFF, 0, ranges)
     : readList(MODES[question.mode], question.path, ranges);
   const infoHashes = core.hashCount(rules);
-  const old = core.swapRules(rules);
-  if (await allMovedOn()) core.dropRules(old);
+  const proxies = core.beginRules(ACCESS_OFF, 0, toRanges(question.trustedProxies ?? []));
+  const old = [core.swapRules(rules), core.swapProxies(proxies)];
+  if (await allMovedOn()) old.forEach((before) => core.dropRules(before));
   return { infoHashes, denyRanges: ranges.count };
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { formatListenAddress, parseCidr, parseListenAddress } from "./config/address.ts";
+import type { HttpConfig } from "./config/http.ts";
 import type { UdpConfig } from "./config/udp.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_NO_PERMISSION } from "./exit_status.ts";
@@ -54,6 +55,32 @@ export function readPermission(path: string, purpose: string): PermissionNeed {
 export function udpPermissions(config: UdpConfig): PermissionNeed[] {
   const { network, access_list } = config;
   const needs = [network.io === "native" ? nativePermission() : sandboxedPermission(network)];
+  return [...needs, ...listPermissions(access_list)];
+}
+
+/** What an HTTP configuration needs: clients come by themselves, so its addresses are enough. */
+export function httpPermissions(config: HttpConfig): PermissionNeed[] {
+  const { network, access_list } = config;
+  const hosts = network.address.map((host) => ({ name: "net" as const, host }));
+  const needs: PermissionNeed[] = [{
+    purpose: `listen on ${network.address.join(", ")}`,
+    anyOf: [[{ name: "net" }], hosts],
+    flag: `--allow-net=${network.address.join(",")}`,
+  }];
+  if (network.enable_tls) {
+    const { tls_certificate_path, tls_private_key_path } = network;
+    needs.push(
+      readPermission(tls_certificate_path, `read the certificate "${tls_certificate_path}"`),
+    );
+    needs.push(
+      readPermission(tls_private_key_path, `read the private key "${tls_private_key_path}"`),
+    );
+  }
+  return [...needs, ...listPermissions(access_list)];
+}
+
+function listPermissions(access_list: UdpConfig["access_list"]): PermissionNeed[] {
+  const needs: PermissionNeed[] = [];
   if (access_list.mode !== "off") {
     needs.push(readPermission(access_list.path, `read the access list "${access_list.path}"`));
   }

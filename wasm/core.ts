@@ -56,12 +56,15 @@ interface Exports {
   readRules(rules: number, address: number, byteLength: number): number;
   swapRules(rules: number): number;
   dropRules(index: number, rules: number): void;
+  swapProxies(rules: number): number;
 }
 
 /** The core as one worker uses it. */
 export class Core {
   readonly memory: WebAssembly.Memory;
   readonly workerIndex: number;
+  /** All exports, for a protocol's own half of the core (http_core.ts). */
+  protected readonly exports: WebAssembly.Exports;
   readonly #exports: Exports;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -82,6 +85,7 @@ export class Core {
     this.#bytes = new Uint8Array(shared.memory.buffer);
     this.#view = new DataView(shared.memory.buffer);
     const instance = new WebAssembly.Instance(shared.module, { env: { memory: shared.memory } });
+    this.exports = instance.exports;
     this.#exports = instance.exports as unknown as Exports;
     const seed = options.seed ?? crypto.getRandomValues(new BigUint64Array(1))[0];
     this.#view.setBigUint64(this.#worker + WORKER_RANDOM, seed, true);
@@ -124,9 +128,14 @@ export class Core {
 
   /** Counts answers that could not be sent. */
   countSendDrop(answerCount = 1): void {
-    const address = this.#worker + WORKER_COUNTERS + 8 * COUNT_DROP_SEND;
-    const drops = this.#view.getBigUint64(address, true);
-    this.#view.setBigUint64(address, drops + BigInt(answerCount), true);
+    this.count(COUNT_DROP_SEND, answerCount);
+  }
+
+  /** Counts, for what only the worker sees. @param counter COUNT_* */
+  count(counter: number, amount = 1): void {
+    const address = this.#worker + WORKER_COUNTERS + 8 * counter;
+    const sum = this.#view.getBigUint64(address, true);
+    this.#view.setBigUint64(address, sum + BigInt(amount), true);
   }
 
   /** The URLData of the announce just answered (BEP 41). */
@@ -220,6 +229,11 @@ export class Core {
   /** Puts rules in force; returns those before, which workers may hold for one batch more. */
   swapRules(rules: Rules): Rules {
     return this.#exports.swapRules(rules) >>> 0 as Rules;
+  }
+
+  /** Makes the ranges of these rules the trusted proxies; returns those before, 0 for none. */
+  swapProxies(rules: Rules): Rules {
+    return this.#exports.swapProxies(rules) >>> 0 as Rules;
   }
 
   /** Gives the memory of rules back that nobody holds any more. */

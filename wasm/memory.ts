@@ -16,6 +16,7 @@ import {
   CONTROL_SWEEP_SECONDS,
   CONTROL_TABLE_KEY,
 } from "../assembly/layout.ts";
+import { writeHttpTexts } from "./http_texts.ts";
 import { writeTexts } from "./texts.ts";
 
 const WASM_PAGES_PER_MIB = 16;
@@ -65,6 +66,7 @@ export function createSharedCore(
   bytes.set(secret.subarray(KEY_SIZE, 2 * KEY_SIZE), CONTROL_MAC_KEY);
   bytes.set(secret.subarray(2 * KEY_SIZE, 3 * KEY_SIZE), CONTROL_PEER_KEY);
   writeTexts(bytes);
+  writeHttpTexts(bytes);
   writeWord(memory, CONTROL_PEER_IDS, options.peerIds ? 1 : 0);
   writeWord(memory, CONTROL_NOW, 1);
   writeSettings(memory, settings);

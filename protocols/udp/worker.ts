@@ -11,7 +11,7 @@ import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
 import { serveWorker } from "../../server/pool.ts";
 import { Core } from "../../wasm/core.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
-import { writeClientAddress } from "./client_address.ts";
+import { writeClientAddress } from "../../server/client_address.ts";
 
 export interface UdpWorkerStart {
   core: SharedCore;

@@ -40,6 +40,30 @@ export function cidrs(options: { default: string[]; minLength?: number; help: st
   });
 }
 
+/** The core knows 64 workers; housekeeping is one of them, and one is kept spare. */
+export const WORKERS_MAX = 62;
+/** Ages of peers are kept in 16 bits of seconds. */
+export const AGE_MAX_SECONDS = 65_535;
+
+/** Keys of the table `cleaning`. */
+export const cleaningKeys = {
+  torrent_cleaning_interval: integer({
+    default: 60,
+    min: 1,
+    max: AGE_MAX_SECONDS - 1,
+    unit: "seconds",
+    help: "How often peers and torrents that are too old are removed.",
+  }),
+  max_peer_age: integer({
+    default: 1_800,
+    min: 1,
+    max: AGE_MAX_SECONDS - 1,
+    unit: "seconds",
+    help: "How long a peer is remembered after its last announce. Take at least 1.5 times " +
+      "peer_announce_interval.",
+  }),
+};
+
 export const accessList = table("Which torrents are served, and which clients.", {
   mode: choice(["off", "black", "white"], {
     default: "off",

@@ -2,17 +2,21 @@
 
 import type * as v from "valibot";
 import { parseCidr, parseListenAddress } from "./address.ts";
-import { type FileKind, findDuplicate, type Finding } from "./file_kind.ts";
+import { findSharedErrors, findSharedWarnings, NEEDLESS_EVERYWHERE } from "./checks.ts";
+import type { FileKind, Finding } from "./file_kind.ts";
 import { choice, file, integer, table } from "./schema.ts";
-import { accessList, cidrs, listenAddresses, logFormat, logLevel } from "./sections.ts";
-import { memory, statistics } from "./sections.ts";
+import {
+  accessList,
+  cidrs,
+  cleaningKeys,
+  listenAddresses,
+  logFormat,
+  logLevel,
+} from "./sections.ts";
+import { memory, statistics, WORKERS_MAX } from "./sections.ts";
 
-/** Ages of peers are kept in 16 bits of seconds. */
-const AGE_MAX_SECONDS = 65_535;
-/** The core knows 64 workers; housekeeping is one of them, and one is kept spare. */
-const WORKERS_MAX = 62;
-const SHORT_INTERVAL_SECONDS = 60;
-const SHORT_PEER_AGE_SECONDS = 1_500;
+/** Clients use a connection id for so long. */
+const CONNECTION_AGE_SECONDS = 60;
 
 export const UDP_SCHEMA = file("Configuration of the UDP tracker (BEP 15).", {
   socket_workers: integer({
@@ -84,21 +88,7 @@ export const UDP_SCHEMA = file("Configuration of the UDP tracker (BEP 15).", {
   }),
 
   cleaning: table("When things are forgotten.", {
-    torrent_cleaning_interval: integer({
-      default: 60,
-      min: 1,
-      max: AGE_MAX_SECONDS - 1,
-      unit: "seconds",
-      help: "How often peers and torrents that are too old are removed.",
-    }),
-    max_peer_age: integer({
-      default: 1_800,
-      min: 1,
-      max: AGE_MAX_SECONDS - 1,
-      unit: "seconds",
-      help: "How long a peer is remembered after its last announce. Take at least 1.5 times " +
-        "peer_announce_interval.",
-    }),
+    ...cleaningKeys,
     max_connection_age: integer({
       default: 120,
       min: 1,
@@ -115,31 +105,11 @@ export const UDP_SCHEMA = file("Configuration of the UDP tracker (BEP 15).", {
 
 export type UdpConfig = v.InferOutput<typeof UDP_SCHEMA>;
 
-const NO_CHANNELS = "requests do not pass between threads";
-const SYSTEM_CONFINES = "Deno's permissions confine Riptide, and the service manager chooses its " +
-  "user and root";
 const NO_IO_URING = 'there is no io_uring; set network.io to "deno" or "native"';
-const ADDRESSES = "network.address lists all addresses of both families";
-const STATISTICS = "statistics are logged every statistics.interval seconds";
 
 /** Keys of aquatic_udp, of every version, that have no meaning here. */
 const NEEDLESS: Record<string, string> = {
-  request_workers: "the worker that receives a request answers it; set socket_workers",
-  swarm_workers: "all workers share one swarm map; set socket_workers",
-  request_channel_size: NO_CHANNELS,
-  request_channel_recv_timeout_ms: NO_CHANNELS,
-  response_channel_size: NO_CHANNELS,
-  worker_channel_size: NO_CHANNELS,
-  privileges: SYSTEM_CONFINES,
-  cpu_pinning: "the service manager chooses the processors (systemd: CPUAffinity=)",
-  "network.only_ipv6":
-    `${ADDRESSES}; [::] serves IPv4 too, unless 0.0.0.0 is listed with the same port`,
-  "network.set_only_ipv6":
-    `${ADDRESSES}; [::] serves IPv4 too, unless 0.0.0.0 is listed with the same port`,
-  "network.use_ipv4": ADDRESSES,
-  "network.use_ipv6": ADDRESSES,
-  "network.address_ipv4": ADDRESSES,
-  "network.address_ipv6": ADDRESSES,
+  ...NEEDLESS_EVERYWHERE,
   "network.poll_timeout_ms": "workers sleep until a packet comes",
   "network.poll_event_capacity": "workers keep no list of events",
   "network.resend_buffer_max_len":
@@ -151,15 +121,6 @@ const NEEDLESS: Record<string, string> = {
     "cleaning.max_connection_age",
   "cleaning.pending_scrape_cleaning_interval": "scrapes are answered at once",
   "cleaning.max_pending_scrape_age": "scrapes are answered at once",
-  "statistics.torrent_peer_histograms": STATISTICS,
-  "statistics.peer_clients": STATISTICS,
-  "statistics.extended": STATISTICS,
-  "statistics.print_to_stdout": STATISTICS,
-  "statistics.write_html_to_file": STATISTICS,
-  "statistics.html_file_path": STATISTICS,
-  "statistics.run_prometheus_endpoint": STATISTICS,
-  "statistics.prometheus_endpoint_address": STATISTICS,
-  "statistics.prometheus_peer_id_prefixes": STATISTICS,
 };
 
 /** How `udp` configurations are loaded, printed and checked. */
@@ -182,7 +143,7 @@ export const UDP_FILE: FileKind<UdpConfig> = {
 };
 
 function* findErrors(config: UdpConfig): Generator<Finding> {
-  const { network, protocol, cleaning, access_list } = config;
+  const { network, protocol } = config;
   const error = (keys: Finding["keys"], message: string): Finding => (
     { severity: "error", keys, message }
   );
@@ -199,53 +160,23 @@ function* findErrors(config: UdpConfig): Generator<Finding> {
       'expected 0, as Deno cannot set the size of a socket\'s buffer, or network.io = "native"',
     );
   }
-  const twice = findDuplicate(network.address, (address) => address.endsWith(":0"));
-  if (twice !== undefined) {
-    yield error(["network.address"], `expected each address once, and "${twice}" is there twice`);
-  }
   if (protocol.default_response_peers > protocol.max_response_peers) {
     yield error(
       ["protocol.default_response_peers", "protocol.max_response_peers"],
       "expected at most as many by default as at all",
     );
   }
-  const ageSum = cleaning.max_peer_age + cleaning.torrent_cleaning_interval;
-  if (ageSum > AGE_MAX_SECONDS) {
-    yield error(
-      ["cleaning.max_peer_age", "cleaning.torrent_cleaning_interval"],
-      `expected a sum of at most ${AGE_MAX_SECONDS} seconds, and this is ${ageSum}`,
-    );
-  }
-  if (access_list.mode !== "off" && access_list.path === "") {
-    yield error(["access_list.mode", "access_list.path"], "expected the path of a list");
-  }
+  yield* findSharedErrors(config);
 }
 
 function* findWarnings(config: UdpConfig): Generator<Finding> {
-  const { network, protocol, cleaning } = config;
-  const { peer_announce_interval } = protocol;
-  const { max_peer_age, max_connection_age } = cleaning;
+  const { network, cleaning } = config;
+  const { max_connection_age } = cleaning;
   const warning = (keys: Finding["keys"], message: string): Finding => (
     { severity: "warning", keys, message }
   );
-  if (peer_announce_interval < SHORT_INTERVAL_SECONDS) {
-    yield warning(
-      ["protocol.peer_announce_interval"],
-      "clients will announce more often than once a minute, and many refuse to",
-    );
-  }
-  if (max_peer_age < 1.5 * peer_announce_interval) {
-    yield warning(
-      ["cleaning.max_peer_age", "protocol.peer_announce_interval"],
-      "peers will be forgotten before they announce again; take at least 1.5 times the interval",
-    );
-  } else if (max_peer_age < SHORT_PEER_AGE_SECONDS) {
-    yield warning(
-      ["cleaning.max_peer_age"],
-      `clients that announce every 30 minutes, whatever they are told, will be forgotten between`,
-    );
-  }
-  if (max_connection_age < SHORT_INTERVAL_SECONDS) {
+  yield* findSharedWarnings(config);
+  if (max_connection_age < CONNECTION_AGE_SECONDS) {
     yield warning(
       ["cleaning.max_connection_age"],
       "clients use a connection id for a minute, and will have to connect more often than that",

@@ -1,7 +1,7 @@
 /** Client addresses as Deno tells them, turned into the core's bytes. */
 
 /**
- * Writes an address of `Deno.DatagramConn.receive` into `bytes`, in wire order; an IPv4 client of an
+ * Writes the hostname of a `Deno.NetAddr` into `bytes`, in wire order; an IPv4 client of an
  * IPv6 socket (`::ffff:a.b.c.d`) becomes the IPv4 client that it is.
  * @param bytes 16 bytes; an IPv4 address takes the first four.
  * @returns Whether it is IPv6.

@@ -1,0 +1,199 @@
+/**
+ * The connections of one worker: slots with a small input each, and slices for whoever needs more.
+ *
+ * A slot is a connection's record and the input that it waits with while it is idle. A slice holds a
+ * request that does not fit there, or answers until they are sent. Both are the worker's own, so no
+ * lock guards them; slots are reserved when the worker starts, so that a full memory never keeps
+ * clients out. Nothing is touched before it is needed.
+ */
+import {
+  ADDRESS_SIZE,
+  CONNECTION_CAPACITY,
+  CONNECTION_CLIENT,
+  CONNECTION_ENDING,
+  CONNECTION_FILLED,
+  CONNECTION_HEAD,
+  CONNECTION_HEADERS,
+  CONNECTION_INPUT,
+  CONNECTION_INPUT_SIZE,
+  CONNECTION_LINE,
+  CONNECTION_OUTPUT,
+  CONNECTION_OWN_INPUT,
+  CONNECTION_PEER,
+  CONNECTION_PHASE,
+  CONNECTION_SCANNED,
+  CONNECTION_TARGET,
+  CONTROL_HTTP_MAX_PEERS,
+  CONTROL_HTTP_OPTIONS,
+  CONTROL_HTTP_SLICE_SIZE,
+  COUNT_CONNECTIONS_CLOSED,
+  COUNT_CONNECTIONS_OPENED,
+  FULL,
+  HTTP_OPTION_PROXY_PROTOCOL,
+  OK,
+  PHASE_PROXY,
+  PHASE_REQUEST,
+  SLOT_SIZE,
+  WORKER_ADDRESS,
+  WORKER_INPUT_SLICES,
+  WORKER_PEERS,
+  WORKER_SLICE_COUNT,
+  WORKER_SLICE_COUNT_MAX,
+  WORKER_SLICE_FREE,
+  WORKER_SLOT_CARVED,
+  WORKER_SLOT_COUNT,
+  WORKER_SLOT_FREE,
+  WORKER_SLOTS,
+} from "./layout";
+import { count } from "./counters";
+import { pagesFor, take, takePages } from "./memory";
+
+/** Slices that a worker owns from its start on, so that it can answer when memory is full. */
+const SLICES_RESERVED: u32 = 8;
+/** Of all slices, the share that may hold unfinished requests: answers need some, too. */
+const INPUT_SHARE_OF_4: u32 = 3;
+/** Key and peer id of a sampled peer, and room for copies in strides of 16. */
+const PEER_ROOM: u32 = 40;
+const PEERS_SLACK: u32 = 64;
+
+/** Reserves a worker's slots and first slices; `OK` or `FULL`. */
+export function startConnections(worker: usize, slotCount: u32, sliceCountMax: u32): i32 {
+  if (load<u32>(worker, WORKER_SLOTS) != 0) return OK;
+  const peers = take(worker, load<u32>(CONTROL_HTTP_MAX_PEERS) * PEER_ROOM + PEERS_SLACK);
+  const slots = takePages(worker, pagesFor(slotCount * SLOT_SIZE));
+  if (peers == 0 || slots == 0) return FULL;
+  store<u32>(worker, peers, WORKER_PEERS);
+  store<u32>(worker, slots, WORKER_SLOTS);
+  store<u32>(worker, slotCount, WORKER_SLOT_COUNT);
+  store<u32>(worker, sliceCountMax, WORKER_SLICE_COUNT_MAX);
+  for (let index: u32 = 0; index < SLICES_RESERVED; ++index) {
+    const slice = newSlice(worker);
+    if (slice == 0) return FULL;
+    giveSlice(worker, slice);
+  }
+  return OK;
+}
+
+/** The record of a new connection, from the worker's ADDRESS; 0 when every slot is taken. */
+export function openConnection(worker: usize): usize {
+  let connection: usize = load<u32>(worker, WORKER_SLOT_FREE);
+  if (connection != 0) {
+    store<u32>(worker, load<u32>(connection), WORKER_SLOT_FREE);
+  } else {
+    const carved = load<u32>(worker, WORKER_SLOT_CARVED);
+    if (carved == load<u32>(worker, WORKER_SLOT_COUNT)) return 0;
+    store<u32>(worker, carved + 1, WORKER_SLOT_CARVED);
+    connection = load<u32>(worker, WORKER_SLOTS) + carved * SLOT_SIZE;
+  }
+  count(worker, COUNT_CONNECTIONS_OPENED);
+  const isProxied = load<u32>(CONTROL_HTTP_OPTIONS) & HTTP_OPTION_PROXY_PROTOCOL;
+  memory.fill(connection, 0, CONNECTION_OWN_INPUT);
+  store<u32>(connection, connection + CONNECTION_OWN_INPUT, CONNECTION_INPUT);
+  store<u32>(connection, CONNECTION_INPUT_SIZE, CONNECTION_CAPACITY);
+  store<u32>(connection, isProxied ? PHASE_PROXY : PHASE_REQUEST, CONNECTION_PHASE);
+  memory.copy(connection + CONNECTION_PEER, worker + WORKER_ADDRESS, ADDRESS_SIZE);
+  memory.copy(connection + CONNECTION_CLIENT, worker + WORKER_ADDRESS, ADDRESS_SIZE);
+  return connection;
+}
+
+/** Gives back a connection's slot and slices; no read or write of it is under way any more. */
+export function closeConnection(worker: usize, connection: usize): void {
+  giveInput(worker, connection);
+  giveOutput(worker, connection);
+  count(worker, COUNT_CONNECTIONS_CLOSED);
+  store<u32>(connection, load<u32>(worker, WORKER_SLOT_FREE));
+  store<u32>(worker, connection, WORKER_SLOT_FREE);
+}
+
+/** Whether the connection has a slice for answers, or gets one now. */
+export function takeOutput(worker: usize, connection: usize): bool {
+  if (load<u32>(connection, CONNECTION_OUTPUT) != 0) return true;
+  const slice = takeSlice(worker);
+  store<u32>(connection, slice, CONNECTION_OUTPUT);
+  return slice != 0;
+}
+
+export function giveOutput(worker: usize, connection: usize): void {
+  const slice: usize = load<u32>(connection, CONNECTION_OUTPUT);
+  if (slice == 0) return;
+  giveSlice(worker, slice);
+  store<u32>(connection, 0, CONNECTION_OUTPUT);
+}
+
+/**
+ * Moves what was not consumed to the beginning of the input, and that into the slot or a slice as it
+ * needs room; false where it needs a slice and there is none.
+ */
+export function compactInput(worker: usize, connection: usize): bool {
+  const head = load<u32>(connection, CONNECTION_HEAD);
+  const input: usize = load<u32>(connection, CONNECTION_INPUT);
+  const filled = load<u32>(connection, CONNECTION_FILLED) - head;
+  let target = input;
+  if (isSlice(connection) && filled < <u32> CONNECTION_INPUT_SIZE) {
+    target = connection + CONNECTION_OWN_INPUT;
+  } else if (filled == load<u32>(connection, CONNECTION_CAPACITY)) {
+    if (isSlice(connection)) return false;
+    const most = load<u32>(worker, WORKER_SLICE_COUNT_MAX) / 4 * INPUT_SHARE_OF_4;
+    target = load<u32>(worker, WORKER_INPUT_SLICES) < most ? takeSlice(worker) : 0;
+    if (target == 0) return false;
+    store<u32>(worker, load<u32>(worker, WORKER_INPUT_SLICES) + 1, WORKER_INPUT_SLICES);
+  }
+  if (target + head != input || head != 0) memory.copy(target, input + head, filled);
+  if (target != input) {
+    giveInput(worker, connection);
+    const isOwn = target == connection + CONNECTION_OWN_INPUT;
+    store<u32>(connection, target, CONNECTION_INPUT);
+    store<u32>(
+      connection,
+      isOwn ? CONNECTION_INPUT_SIZE : load<u32>(CONTROL_HTTP_SLICE_SIZE),
+      CONNECTION_CAPACITY,
+    );
+  }
+  store<u32>(connection, filled, CONNECTION_FILLED);
+  if (head != 0) moveOffsets(connection, head);
+  return true;
+}
+
+function moveOffsets(connection: usize, by: u32): void {
+  store<u32>(connection, 0, CONNECTION_HEAD);
+  store<u32>(connection, load<u32>(connection, CONNECTION_LINE) - by, CONNECTION_LINE);
+  store<u32>(connection, load<u32>(connection, CONNECTION_SCANNED) - by, CONNECTION_SCANNED);
+  store<u32>(connection, load<u32>(connection, CONNECTION_TARGET) - by, CONNECTION_TARGET);
+  store<u32>(connection, load<u32>(connection, CONNECTION_HEADERS) - by, CONNECTION_HEADERS);
+}
+
+function isSlice(connection: usize): bool {
+  return load<u32>(connection, CONNECTION_INPUT) != connection + CONNECTION_OWN_INPUT;
+}
+
+function giveInput(worker: usize, connection: usize): void {
+  if (!isSlice(connection)) return;
+  giveSlice(worker, load<u32>(connection, CONNECTION_INPUT));
+  store<u32>(worker, load<u32>(worker, WORKER_INPUT_SLICES) - 1, WORKER_INPUT_SLICES);
+}
+
+function takeSlice(worker: usize): usize {
+  const slice: usize = load<u32>(worker, WORKER_SLICE_FREE);
+  if (slice == 0) return newSlice(worker);
+  store<u32>(worker, load<u32>(slice), WORKER_SLICE_FREE);
+  return slice;
+}
+
+/** One more slice, which the worker then keeps; 0 at its limit or when memory is full. */
+function newSlice(worker: usize): usize {
+  const sliceCount = load<u32>(worker, WORKER_SLICE_COUNT);
+  if (sliceCount == load<u32>(worker, WORKER_SLICE_COUNT_MAX)) return 0;
+  const slice = takePages(worker, pagesFor(load<u32>(CONTROL_HTTP_SLICE_SIZE)));
+  if (slice != 0) store<u32>(worker, sliceCount + 1, WORKER_SLICE_COUNT);
+  return slice;
+}
+
+function giveSlice(worker: usize, slice: usize): void {
+  store<u32>(slice, load<u32>(worker, WORKER_SLICE_FREE));
+  store<u32>(worker, slice, WORKER_SLICE_FREE);
+}
+
+if (SLOT_SIZE != CONNECTION_OWN_INPUT + CONNECTION_INPUT_SIZE) {
+  ERROR("A slot and its parts disagree");
+}
+if (CONNECTION_ENDING >= CONNECTION_OWN_INPUT) ERROR("A connection's record is too small");

@@ -1,0 +1,161 @@
+/**
+ * One client's connection: read, answer, write, until one side has enough.
+ *
+ * There is one promise at a time, so the input and the output of a connection are never in use at
+ * once but for a late answer to a client that is too slow. Deadlines are counted in ticks of the
+ * worker's timer.
+ */
+import { COUNT_CONNECTIONS_BROKEN, COUNT_CONNECTIONS_TIMED_OUT } from "../../assembly/layout.ts";
+import type { Connection, HttpCore } from "../../wasm/http_core.ts";
+import type { Admission } from "./connection_limits.ts";
+
+/** Seconds that a connection has. */
+export interface TimeLimits {
+  /** For its next request, once it has been answered. */
+  idleSeconds: number;
+  /** For a whole request, the TLS handshake before the first one included; and to take an answer. */
+  requestSeconds: number;
+}
+
+/** Seconds for a client to take note of its last answer before its connection is closed. */
+const LINGER_SECONDS = 2;
+const NO_CONNECTION = 0 as Connection;
+
+export class Client {
+  /** Ticks of the worker's timer. */
+  static now = 0;
+  /** What those get for whom there is no room. */
+  static #busyAnswer: Uint8Array = new Uint8Array();
+  /** Where bytes go that nobody reads. */
+  static #waste = new Uint8Array(16 * 1024);
+  static #isDraining = false;
+
+  readonly admission: Admission;
+  /** The tick at which `expire` is called. */
+  deadline: number;
+  readonly #core: HttpCore;
+  readonly #conn: Deno.Conn;
+  readonly #connection: Connection;
+  readonly #idleInput: Uint8Array | undefined;
+  readonly #limits: TimeLimits;
+  #isWriting = false;
+  #isClosed = false;
+  #lateAnswer: Promise<void> | undefined;
+
+  /** Prepares the answer for clients that are too many; once, before the first client. */
+  static prepare(core: HttpCore): void {
+    const connection = core.open();
+    const byteLength = core.turnAway(connection);
+    Client.#busyAnswer = core.outputOf(connection, byteLength).slice();
+    core.close(connection);
+  }
+
+  /** The sender of the core is who has connected. */
+  constructor(core: HttpCore, conn: Deno.Conn, admission: Admission, limits: TimeLimits) {
+    this.#core = core;
+    this.#conn = conn;
+    this.#limits = limits;
+    this.#connection = admission.isAdmitted ? core.open() : NO_CONNECTION;
+    this.admission = admission;
+    this.deadline = Client.now + limits.requestSeconds;
+    if (this.#connection !== NO_CONNECTION) this.#idleInput = core.idleInput(this.#connection);
+  }
+
+  /** Serves until the connection has ended; rejects only for a fault of the core's. */
+  async serve(): Promise<void> {
+    try {
+      if (this.#connection === NO_CONNECTION) await this.#turnAway();
+      else await this.#answerAll();
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) throw error;
+      if (!this.#isClosed) this.#core.count(COUNT_CONNECTIONS_BROKEN);
+    } finally {
+      this.close();
+      await this.#lateAnswer;
+      if (this.#connection !== NO_CONNECTION) this.#core.close(this.#connection);
+    }
+  }
+
+  async #answerAll(): Promise<void> {
+    const core = this.#core;
+    const connection = this.#connection;
+    const conn = this.#conn;
+    const idleInput = this.#idleInput!;
+    let isIdle = true;
+    while (!core.isEnding(connection)) {
+      const received = await conn.read(isIdle ? idleInput : core.inputOf(connection));
+      if (received === null || this.#lateAnswer !== undefined) return;
+      let byteLength = core.receive(connection, received);
+      if (byteLength > 0) {
+        this.#isWriting = true;
+        this.deadline = Client.now + this.#limits.requestSeconds;
+        do {
+          const sent = await conn.write(core.outputOf(connection, byteLength));
+          if (sent < byteLength) await this.#writeRest(byteLength, sent);
+          byteLength = core.resume(connection);
+        } while (byteLength > 0);
+        this.#isWriting = false;
+        isIdle = core.isIdle(connection);
+        if (isIdle && Client.#isDraining) return;
+        this.deadline = Client.now +
+          (isIdle ? this.#limits.idleSeconds : this.#limits.requestSeconds);
+      } else {
+        // A request has begun; what follows of it does not gain it more time.
+        if (isIdle) this.deadline = Client.now + this.#limits.requestSeconds;
+        isIdle = core.isIdle(connection);
+      }
+    }
+    if (core.isLingering(connection)) await this.#linger();
+  }
+
+  async #writeRest(byteLength: number, sent: number): Promise<void> {
+    const output = this.#core.outputOf(this.#connection, byteLength);
+    while (sent < byteLength) sent += await this.#conn.write(output.subarray(sent));
+  }
+
+  async #turnAway(): Promise<void> {
+    let sent = 0;
+    const answer = Client.#busyAnswer;
+    while (sent < answer.length) sent += await this.#conn.write(answer.subarray(sent));
+    await this.#linger();
+  }
+
+  /** A connection closed with unread bytes is reset, and takes the answer with it. */
+  async #linger(): Promise<void> {
+    this.deadline = Client.now + LINGER_SECONDS;
+    await this.#conn.closeWrite();
+    while (await this.#conn.read(Client.#waste) !== null);
+  }
+
+  /** Ends a connection whose deadline has come, with an answer if a request was begun. */
+  async expire(): Promise<void> {
+    if (this.#isClosed || this.#lateAnswer !== undefined) return this.close();
+    this.#core.count(COUNT_CONNECTIONS_TIMED_OUT);
+    const isAsking = this.#connection !== NO_CONNECTION && !this.#isWriting &&
+      !this.#core.isEnding(this.#connection);
+    const byteLength = isAsking ? this.#core.timeOut(this.#connection) : 0;
+    if (byteLength === 0) return this.close();
+    this.deadline = Client.now + LINGER_SECONDS;
+    this.#lateAnswer = this.#conn.write(this.#core.outputOf(this.#connection, byteLength))
+      .then(() => this.#conn.closeWrite()).catch(() => {});
+    await this.#lateAnswer;
+  }
+
+  /** Ends it if nothing is under way; otherwise it ends by itself after the answer. */
+  drain(): void {
+    Client.#isDraining = true;
+    const isIdle = this.#connection === NO_CONNECTION ||
+      (!this.#isWriting && this.#core.isIdle(this.#connection));
+    if (isIdle) this.close();
+  }
+
+  /** Ends it now; what it waits for rejects. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      this.#conn.close();
+    } catch { // it has gone by itself
+    }
+  }
+}

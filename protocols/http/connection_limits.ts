@@ -1,0 +1,76 @@
+/**
+ * Who may connect: not those that the access rules deny, and no more than so many from one address.
+ *
+ * The newest is turned away. An IPv6 client has a network of 64 bits to take addresses from, so that
+ * network counts as one address. Trusted proxies speak for many clients and have no limit.
+ */
+import { COUNT_CONNECTIONS_REFUSED, COUNT_DROP_DENIED } from "../../assembly/layout.ts";
+import { writeClientAddress } from "../../server/client_address.ts";
+import type { HttpCore } from "../../wasm/http_core.ts";
+
+/** What became of a connection. */
+export interface Admission {
+  isAdmitted: boolean;
+  /** What it is counted under, if at all. */
+  key: number | bigint | undefined;
+}
+
+export interface Limits {
+  maxConnections: number;
+  maxConnectionsPerAddress: number;
+  proxyProtocol: boolean;
+}
+
+export class ConnectionLimits {
+  readonly #core: HttpCore;
+  readonly #limits: Limits;
+  readonly #senderBytes: Uint8Array;
+  readonly #sender: DataView;
+  readonly #counts = new Map<number | bigint, number>();
+  #connectionCount = 0;
+
+  constructor(core: HttpCore, limits: Limits) {
+    this.#core = core;
+    this.#limits = limits;
+    this.#senderBytes = core.senderBytes;
+    const { buffer, byteOffset, byteLength } = this.#senderBytes;
+    this.#sender = new DataView(buffer, byteOffset, byteLength);
+  }
+
+  /** Judges who has connected, and leaves the address as the core's sender. */
+  admit({ hostname, port }: Deno.NetAddr): Admission | "denied" {
+    const isIpv6 = writeClientAddress(this.#senderBytes, hostname);
+    this.#core.setSender(isIpv6, port);
+    const isProxy = this.#limits.proxyProtocol || this.#core.isSenderTrusted;
+    if (!isProxy && this.#core.isSenderDenied) {
+      this.#core.count(COUNT_DROP_DENIED);
+      return "denied";
+    }
+    const key = isProxy
+      ? undefined
+      : isIpv6
+      ? this.#sender.getBigUint64(0)
+      : this.#sender.getUint32(0);
+    const count = key === undefined ? 0 : this.#counts.get(key) ?? 0;
+    if (
+      this.#connectionCount >= this.#limits.maxConnections ||
+      count >= this.#limits.maxConnectionsPerAddress
+    ) {
+      this.#core.count(COUNT_CONNECTIONS_REFUSED);
+      return { isAdmitted: false, key: undefined };
+    }
+    ++this.#connectionCount;
+    if (key !== undefined) this.#counts.set(key, count + 1);
+    return { isAdmitted: true, key };
+  }
+
+  /** The connection has ended. */
+  release({ isAdmitted, key }: Admission): void {
+    if (!isAdmitted) return;
+    --this.#connectionCount;
+    if (key === undefined) return;
+    const count = this.#counts.get(key)!;
+    if (count === 1) this.#counts.delete(key);
+    else this.#counts.set(key, count - 1);
+  }
+}

@@ -1,0 +1,24 @@
+/** Listening sockets of a worker; several workers, and an old and a new one, share an address. */
+import type { TlsKeyPair } from "../../server/certificate.ts";
+import { formatListenAddress, type ListenAddress } from "../../server/config/address.ts";
+import { StartError } from "../../server/errors.ts";
+import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
+
+/** Opens a listener. @throws StartError */
+export function openListener(
+  address: ListenAddress,
+  tls: TlsKeyPair | undefined,
+): Deno.Listener {
+  const { hostname, port } = address;
+  try {
+    return tls === undefined
+      ? Deno.listen({ hostname, port, reusePort: true })
+      : Deno.listenTls({ hostname, port, reusePort: true, alpnProtocols: ["http/1.1"], ...tls });
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw new StartError(
+      `Cannot listen on ${formatListenAddress(address)}: ${(error as Error).message}`,
+      EXIT_UNAVAILABLE,
+    );
+  }
+}

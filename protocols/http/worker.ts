@@ -1,0 +1,145 @@
+/**
+ * An HTTP worker: raw sockets of Deno, one accept loop for each address.
+ *
+ * A read fills the connection's input in the core's memory, one call answers every whole request in
+ * it, one write sends the answers from there. The worker may listen on its addresses and do nothing
+ * else. A timer looks at all connections once a second; no connection has one of its own.
+ */
+import type { TlsKeyPair } from "../../server/certificate.ts";
+import type { ListenAddress } from "../../server/config/address.ts";
+import { serveWorker } from "../../server/pool.ts";
+import { HttpCore } from "../../wasm/http_core.ts";
+import type { SharedCore } from "../../wasm/memory.ts";
+import { Client } from "./client_connection.ts";
+import { ConnectionLimits } from "./connection_limits.ts";
+import { openListener } from "./listener.ts";
+
+export interface HttpWorkerStart {
+  core: SharedCore;
+  workerIndex: number;
+  addresses: ListenAddress[];
+  /** Absent: plain HTTP. */
+  tls?: TlsKeyPair;
+  /** Of this worker: its share of what the process may have. */
+  maxConnections: number;
+  maxConnectionsPerAddress: number;
+  /** Whether connections come from proxies, and so from one address. */
+  proxyProtocol: boolean;
+  idleSeconds: number;
+  requestSeconds: number;
+}
+
+/** Slices of 32 KiB at the most: requests that are unfinished, answers that are not sent. */
+const SLICES_MAX = 1024;
+/** After an error of accept(), such as too many open files. */
+const ACCEPT_PAUSE_MILLISECONDS = 50;
+const TICK_MILLISECONDS = 1_000;
+const DRAIN_TICK_MILLISECONDS = 25;
+/** Less than the pool waits. */
+const DRAIN_MILLISECONDS = 800;
+
+let start: HttpWorkerStart;
+let core: HttpCore;
+let limits: ConnectionLimits;
+let listeners: Deno.Listener[] = [];
+let ticker: ReturnType<typeof setInterval>;
+let isStopping = false;
+const clients = new Set<Client>();
+
+function listen(tls: TlsKeyPair | undefined): void {
+  const opened: Deno.Listener[] = [];
+  try {
+    for (const address of start.addresses) opened.push(openListener(address, tls));
+  } catch (error) {
+    opened.forEach((listener) => listener.close());
+    throw error;
+  }
+  listeners = opened;
+  for (const listener of opened) acceptAll(listener).catch(endProcess);
+}
+
+/** A fault must end the process, not vanish in a promise. */
+function endProcess(error: unknown): void {
+  queueMicrotask(() => reportError(error));
+}
+
+async function acceptAll(listener: Deno.Listener): Promise<void> {
+  while (listeners.includes(listener)) {
+    try {
+      begin(await listener.accept());
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) throw error;
+      if (!listeners.includes(listener)) return;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MILLISECONDS));
+    }
+  }
+}
+
+/** Takes a connection in, or turns it away. */
+function begin(conn: Deno.Conn): void {
+  const admission = limits.admit(conn.remoteAddr as Deno.NetAddr);
+  if (admission === "denied") {
+    conn.close();
+    return;
+  }
+  const client = new Client(core, conn, admission, start);
+  clients.add(client);
+  client.serve().catch(endProcess).finally(() => {
+    clients.delete(client);
+    limits.release(client.admission);
+  });
+}
+
+function closeListeners(closed: Deno.Listener[]): void {
+  for (const listener of closed) {
+    try {
+      listener.close();
+    } catch { // it is closed
+    }
+  }
+}
+
+/** Answers what has begun, within the bound; then everything ends. */
+async function drain(): Promise<void> {
+  const closed = listeners;
+  listeners = [];
+  closeListeners(closed);
+  const deadline = performance.now() + DRAIN_MILLISECONDS;
+  for (const client of clients) client.drain();
+  while (clients.size > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MILLISECONDS));
+  }
+  for (const client of clients) client.close();
+}
+
+serveWorker<HttpWorkerStart, TlsKeyPair>({
+  start(given) {
+    start = given;
+    core = new HttpCore(given.core, {
+      workerIndex: given.workerIndex,
+      connections: given.maxConnections,
+      slices: SLICES_MAX,
+    });
+    limits = new ConnectionLimits(core, given);
+    Client.prepare(core);
+    ticker = setInterval(() => {
+      ++Client.now;
+      for (const client of clients) {
+        if (client.deadline <= Client.now) client.expire().catch(endProcess);
+      }
+    }, TICK_MILLISECONDS);
+    listen(given.tls);
+  },
+  /** New listeners with another certificate take over; connections go on with what they have. */
+  answer(tls) {
+    const before = listeners;
+    listen(tls);
+    closeListeners(before);
+  },
+  async stop() {
+    if (isStopping) return;
+    isStopping = true;
+    await drain();
+    clearInterval(ticker);
+  },
+});

@@ -1,0 +1,94 @@
+/** Checks of what several kinds of configuration have in common. */
+
+import { findDuplicate, type Finding } from "./file_kind.ts";
+import { AGE_MAX_SECONDS } from "./sections.ts";
+
+const SHORT_INTERVAL_SECONDS = 60;
+const SHORT_PEER_AGE_SECONDS = 1_500;
+
+const NO_CHANNELS = "requests do not pass between threads";
+const ADDRESSES = "network.address lists all addresses of both families";
+const WILDCARD = `${ADDRESSES}; [::] serves IPv4 too, unless 0.0.0.0 is listed with the same port`;
+const STATISTICS = "statistics are logged every statistics.interval seconds";
+
+/** Keys of the aquatic trackers, of every version, that have no meaning here. */
+export const NEEDLESS_EVERYWHERE: Readonly<Record<string, string>> = {
+  request_workers: "the worker that receives a request answers it; set socket_workers",
+  swarm_workers: "all workers share one swarm map; set socket_workers",
+  request_channel_size: NO_CHANNELS,
+  request_channel_recv_timeout_ms: NO_CHANNELS,
+  response_channel_size: NO_CHANNELS,
+  worker_channel_size: NO_CHANNELS,
+  privileges: "Deno's permissions confine Riptide, and the service manager chooses its user and " +
+    "root",
+  cpu_pinning: "the service manager chooses the processors (systemd: CPUAffinity=)",
+  "network.only_ipv6": WILDCARD,
+  "network.set_only_ipv6": WILDCARD,
+  "network.use_ipv4": ADDRESSES,
+  "network.use_ipv6": ADDRESSES,
+  "network.address_ipv4": ADDRESSES,
+  "network.address_ipv6": ADDRESSES,
+  "statistics.torrent_peer_histograms": STATISTICS,
+  "statistics.peer_clients": STATISTICS,
+  "statistics.extended": STATISTICS,
+  "statistics.print_to_stdout": STATISTICS,
+  "statistics.write_html_to_file": STATISTICS,
+  "statistics.html_file_path": STATISTICS,
+  "statistics.run_prometheus_endpoint": STATISTICS,
+  "statistics.prometheus_endpoint_address": STATISTICS,
+  "statistics.prometheus_peer_id_prefixes": STATISTICS,
+};
+
+/** What the checks look at. */
+interface SharedConfig {
+  network: { address: string[] };
+  protocol: { peer_announce_interval: number };
+  cleaning: { max_peer_age: number; torrent_cleaning_interval: number };
+  access_list: { mode: string; path: string };
+}
+
+export function* findSharedErrors(config: SharedConfig): Generator<Finding> {
+  const { network, cleaning, access_list } = config;
+  const error = (keys: Finding["keys"], message: string): Finding => (
+    { severity: "error", keys, message }
+  );
+  const twice = findDuplicate(network.address, (address) => address.endsWith(":0"));
+  if (twice !== undefined) {
+    yield error(["network.address"], `expected each address once, and "${twice}" is there twice`);
+  }
+  const ageSum = cleaning.max_peer_age + cleaning.torrent_cleaning_interval;
+  if (ageSum > AGE_MAX_SECONDS) {
+    yield error(
+      ["cleaning.max_peer_age", "cleaning.torrent_cleaning_interval"],
+      `expected a sum of at most ${AGE_MAX_SECONDS} seconds, and this is ${ageSum}`,
+    );
+  }
+  if (access_list.mode !== "off" && access_list.path === "") {
+    yield error(["access_list.mode", "access_list.path"], "expected the path of a list");
+  }
+}
+
+export function* findSharedWarnings(config: SharedConfig): Generator<Finding> {
+  const { peer_announce_interval } = config.protocol;
+  const { max_peer_age } = config.cleaning;
+  const warning = (keys: Finding["keys"], message: string): Finding => (
+    { severity: "warning", keys, message }
+  );
+  if (peer_announce_interval < SHORT_INTERVAL_SECONDS) {
+    yield warning(
+      ["protocol.peer_announce_interval"],
+      "clients will announce more often than once a minute, and many refuse to",
+    );
+  }
+  if (max_peer_age < 1.5 * peer_announce_interval) {
+    yield warning(
+      ["cleaning.max_peer_age", "protocol.peer_announce_interval"],
+      "peers will be forgotten before they announce again; take at least 1.5 times the interval",
+    );
+  } else if (max_peer_age < SHORT_PEER_AGE_SECONDS) {
+    yield warning(
+      ["cleaning.max_peer_age"],
+      `clients that announce every 30 minutes, whatever they are told, will be forgotten between`,
+    );
+  }
+}

@@ -1,0 +1,275 @@
+/** The configuration of the HTTP tracker. */
+
+import type * as v from "valibot";
+import { findSharedErrors, findSharedWarnings, NEEDLESS_EVERYWHERE } from "./checks.ts";
+import type { FileKind, Finding } from "./file_kind.ts";
+import { file, flag, integer, table, text } from "./schema.ts";
+import {
+  accessList,
+  cidrs,
+  cleaningKeys,
+  listenAddresses,
+  logFormat,
+  logLevel,
+} from "./sections.ts";
+import { memory, statistics, WORKERS_MAX } from "./sections.ts";
+
+const SHORT_INTERVAL_SECONDS = 60;
+const CERTIFICATE_FORMS = "PEM, the certificate first and those of its issuers after it, or one " +
+  "in DER";
+const KEY_FORMS = "PEM (PKCS#8, PKCS#1 or SEC1) or DER (PKCS#8 or PKCS#1)";
+
+export const HTTP_SCHEMA = file("Configuration of the HTTP tracker (BEP 3).", {
+  socket_workers: integer({
+    default: 1,
+    min: 1,
+    max: WORKERS_MAX,
+    help: "Threads that serve requests, each of them on every address. One for each processor " +
+      "core is the most that makes sense.",
+  }),
+  log_level: logLevel,
+  log_format: logFormat,
+
+  network: table("Sockets.", {
+    address: listenAddresses(["0.0.0.0:3000", "[::]:3000"]),
+    enable_tls: flag({
+      default: false,
+      help: "Serve https:// instead of http://.",
+    }),
+    tls_certificate_path: text({
+      default: "",
+      expected: "the path of a file",
+      help: `File with the certificate: ${CERTIFICATE_FORMS}. Read at start and at each reload ` +
+        "(SIGHUP); new connections then get the new one.",
+    }),
+    tls_private_key_path: text({
+      default: "",
+      expected: "the path of a file",
+      help: `File with its private key: ${KEY_FORMS}.`,
+    }),
+    keep_alive: flag({
+      default: true,
+      help: "Let clients send several requests on one connection.",
+    }),
+    keep_alive_timeout: integer({
+      default: 60,
+      min: 1,
+      max: 3_600,
+      unit: "seconds",
+      help: "How long a connection may wait for its next request.",
+    }),
+    request_timeout: integer({
+      default: 25,
+      min: 1,
+      max: 30,
+      unit: "seconds",
+      help: "How long a client may take for a request, or for its TLS handshake, and how long it " +
+        "may leave an answer unread.",
+    }),
+    max_requests_per_connection: integer({
+      default: 1_000_000,
+      min: 1,
+      max: 1_000_000_000,
+      unit: "requests",
+      help: "A connection is closed after so many.",
+    }),
+    max_connections: integer({
+      default: 16_384,
+      min: 1,
+      max: 1_000_000,
+      unit: "connections",
+      help: "How many may be open at once; who comes then gets status 503. They are shared out " +
+        "evenly among the workers. Each takes 640 bytes of memory.limit_mib, and an open file " +
+        "of the system's limit.",
+    }),
+    max_connections_per_address: integer({
+      default: 8_192,
+      min: 1,
+      max: 1_000_000,
+      unit: "connections",
+      help: "The same for one address, or one IPv6 network of 64 bits. Trusted proxies have no " +
+        "such limit.",
+    }),
+    trusted_proxies: cidrs({
+      default: [],
+      help: "Proxies that may say for whom they ask, in X-Forwarded-For or Forwarded: a list of " +
+        'addresses and prefixes, such as "10.0.0.0/8". From others these headers are ignored.',
+    }),
+    proxy_protocol: flag({
+      default: false,
+      help: "Expect the PROXY protocol (version 1 or 2) at the beginning of every connection, " +
+        "from the trusted proxies, or from everybody if there are none. Not with TLS.",
+    }),
+  }),
+
+  protocol: table("What clients are told.", {
+    max_scrape_torrents: integer({
+      default: 100,
+      min: 1,
+      max: 100,
+      unit: "torrents",
+      help: "How many torrents of one scrape are answered.",
+    }),
+    max_peers: integer({
+      default: 200,
+      min: 0,
+      max: 1_000,
+      unit: "peers",
+      help: "How many peers an answer holds at most, however many are asked for.",
+    }),
+    default_peers: integer({
+      default: 50,
+      min: 0,
+      max: 1_000,
+      unit: "peers",
+      help: "How many peers a client gets that does not say how many it wants. At most max_peers.",
+    }),
+    peer_announce_interval: integer({
+      default: 900,
+      min: 1,
+      max: 86_400,
+      unit: "seconds",
+      help:
+        "How often clients are to announce. Answers vary by up to 10 %, so that clients do not " +
+        "come all at once.",
+    }),
+    min_announce_interval: integer({
+      default: 300,
+      min: 1,
+      max: 86_400,
+      unit: "seconds",
+      help: "How soon clients may announce again if they want more peers. At most " +
+        "peer_announce_interval.",
+    }),
+    peer_ids: flag({
+      default: false,
+      help: "Keep the ids of peers, for clients that ask for peers as dictionaries (compact=0). " +
+        "Takes 20 bytes a peer.",
+    }),
+    same_family_only: flag({
+      default: false,
+      help: "Give clients peers of their own address family only. Otherwise up to a quarter of " +
+        "the peers is of the other one, or more where the own has too few.",
+    }),
+    external_ip: flag({
+      default: false,
+      help: "Tell clients the address that they come from (BEP 24).",
+    }),
+    cors: flag({
+      default: false,
+      help: "Let scripts of any web page read the answers (CORS).",
+    }),
+  }),
+
+  cleaning: table("When things are forgotten.", cleaningKeys),
+
+  access_list: accessList,
+  memory,
+  statistics,
+});
+
+export type HttpConfig = v.InferOutput<typeof HTTP_SCHEMA>;
+
+/** Keys of aquatic_http, of every version, that have no meaning here. */
+const NEEDLESS: Record<string, string> = {
+  ...NEEDLESS_EVERYWHERE,
+  "network.tls_pkcs12_path": "certificate and key are files of their own; `openssl pkcs12` " +
+    "takes them out",
+  "network.tls_pkcs12_password": "certificate and key are files of their own",
+  "network.tcp_backlog": "the system's net.core.somaxconn holds",
+  "network.runs_behind_reverse_proxy": "set network.trusted_proxies",
+  "network.reverse_proxy_ip_header_name":
+    "X-Forwarded-For and Forwarded of trusted proxies are read",
+  "network.reverse_proxy_ip_header_format":
+    "of a list of addresses, the last that is no proxy's counts",
+  "cleaning.connection_cleaning_interval": "connections are looked at once a second",
+  "cleaning.max_connection_idle": "set network.keep_alive_timeout",
+};
+
+/** How `http` configurations are loaded, printed and checked. */
+export const HTTP_FILE: FileKind<HttpConfig> = {
+  command: "http",
+  schema: HTTP_SCHEMA,
+  needless: NEEDLESS,
+
+  complete({ network, protocol }, isGiven) {
+    if (!isGiven("protocol.default_peers")) {
+      protocol.default_peers = Math.min(protocol.default_peers, protocol.max_peers);
+    }
+    if (!isGiven("protocol.min_announce_interval")) {
+      const half = Math.ceil(protocol.peer_announce_interval / 2);
+      protocol.min_announce_interval = Math.min(protocol.min_announce_interval, half);
+    }
+    if (!isGiven("network.max_connections_per_address")) {
+      network.max_connections_per_address = Math.min(
+        network.max_connections_per_address,
+        network.max_connections,
+      );
+    }
+  },
+
+  check(config) {
+    return [...findErrors(config), ...findWarnings(config)];
+  },
+};
+
+function* findErrors(config: HttpConfig): Generator<Finding> {
+  const { network, protocol } = config;
+  const error = (keys: Finding["keys"], message: string): Finding => (
+    { severity: "error", keys, message }
+  );
+  if (network.enable_tls && network.tls_certificate_path === "") {
+    yield error(
+      ["network.enable_tls", "network.tls_certificate_path"],
+      "expected the path of a certificate",
+    );
+  }
+  if (network.enable_tls && network.tls_private_key_path === "") {
+    yield error(
+      ["network.enable_tls", "network.tls_private_key_path"],
+      "expected the path of a private key",
+    );
+  }
+  if (network.enable_tls && network.proxy_protocol) {
+    yield error(
+      ["network.proxy_protocol", "network.enable_tls"],
+      "expected one of the two, as Deno begins TLS with the first byte",
+    );
+  }
+  if (protocol.default_peers > protocol.max_peers) {
+    yield error(
+      ["protocol.default_peers", "protocol.max_peers"],
+      "expected at most as many by default as at all",
+    );
+  }
+  if (protocol.min_announce_interval > protocol.peer_announce_interval) {
+    yield error(
+      ["protocol.min_announce_interval", "protocol.peer_announce_interval"],
+      "expected a shorter time than the usual one",
+    );
+  }
+  yield* findSharedErrors(config);
+}
+
+function* findWarnings(config: HttpConfig): Generator<Finding> {
+  const { network, protocol } = config;
+  const warning = (keys: Finding["keys"], message: string): Finding => (
+    { severity: "warning", keys, message }
+  );
+  if (network.proxy_protocol && network.trusted_proxies.length === 0) {
+    yield warning(
+      ["network.proxy_protocol", "network.trusted_proxies"],
+      "whoever can connect can claim to be any client",
+    );
+  }
+  if (!network.enable_tls && network.tls_certificate_path !== "") {
+    yield warning(["network.enable_tls", "network.tls_certificate_path"], "no TLS is served");
+  }
+  if (protocol.min_announce_interval < SHORT_INTERVAL_SECONDS / 2) {
+    yield warning(
+      ["protocol.min_announce_interval"],
+      "clients may announce more often than every 30 seconds",
+    );
+  }
+  yield* findSharedWarnings(config);
+}
