@@ -13,7 +13,7 @@ export interface Peer extends AsyncDisposable {
   trackerError(): Promise<string>;
   /** Returns how many bytes of the file it got from other peers. */
   downloaded(): Promise<number>;
-  /** Leaves the swarm, telling the tracker, and ends the process. */
+  /** Leaves the swarm and tells the tracker, which may take until after this returns. */
   stop(): Promise<void>;
 }
 

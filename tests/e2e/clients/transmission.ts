@@ -101,15 +101,9 @@ export class TransmissionPeer implements Peer {
     return (await this.#state()).downloadedEver;
   }
 
+  /** Stops the torrent; the daemon goes on, as over HTTP it tells the tracker nothing at its end. */
   async stop(): Promise<void> {
-    // A daemon that ends tells the tracker "stopped" and waits for the reply.
-    if (!this.#hasEnded) this.#process.kill("SIGTERM");
-    try {
-      const what = "Transmission stops";
-      await within(this.#process.status, { deadlineMs: CLIENT_DEADLINE_MS, what });
-    } finally {
-      await this[Symbol.asyncDispose]();
-    }
+    await this.#call("torrent-stop", {});
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
