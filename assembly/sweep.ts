@@ -31,16 +31,8 @@ import { countMany } from "./counters";
 import { lockShard, unlockShard } from "./lock";
 import { giveBlock } from "./memory";
 import { blockPeers, expirePeers, resizePeerBlock } from "./peer_block";
-import {
-  countRole,
-  directoryOf,
-  isDirectory,
-  isOversized,
-  mergeBlocks,
-  replaceBlock,
-  slotBlock,
-  trimDirectory,
-} from "./peer_table";
+import { isOversized, mergeBlocks, trimDirectory } from "./peer_merge";
+import { countRole, directoryOf, isDirectory, replaceBlock, slotBlock } from "./peer_table";
 import { laneTorrent, removeTorrent, trimShard, usedLanes } from "./torrent_table";
 
 /**
