@@ -125,8 +125,8 @@ function isBelow(a: usize, b: usize): bool {
 }
 
 /**
- * Takes memory for new rules with room for so many entries; the ranges are then written by the caller
- * at RULES_IPV4 and RULES_IPV6.
+ * Takes memory for new rules with room for so many entries; the ranges are then written by the
+ * caller at RULES_IPV4 and RULES_IPV6.
  * @returns Their address, or 0 when there is no memory.
  */
 export function beginRules(
@@ -173,8 +173,8 @@ export function swapProxies(rules: usize): usize {
 }
 
 /**
- * Reads the next piece of a list: one hexadecimal info hash a line; blank lines, comments behind `#`,
- * blanks around it and CRLF are let through. A last piece of 0 bytes ends the last line.
+ * Reads the next piece of a list: one hexadecimal info hash a line; blank lines, comments behind
+ * `#`, blanks around it and CRLF are let through. A last piece of 0 bytes ends the last line.
  * @returns `OK`, or `BAD_LINE`: RULES_LINE holds its number, RULES_PARTIAL its beginning.
  */
 export function readRules(rules: usize, ptr: usize, byteLength: u32): i32 {

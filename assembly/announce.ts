@@ -1,5 +1,6 @@
 /**
- * The tracker's rules, blind to protocols (protocols.md D): an ANNOUNCE record in, counts and peers out.
+ * The tracker's rules, blind to protocols (protocols.md D): an ANNOUNCE record in, counts and peers
+ * out.
  *
  * The announcer's own entry is counted in the answer and never returned to it. An announce that
  * cannot be stored for want of memory is answered all the same.
@@ -56,8 +57,8 @@ import { addTorrent, findTorrent, hashInfoHash, shardOf } from "./torrent_table"
 let ownBlock: usize = 0;
 
 /**
- * Carries out the announce in the record at `request`, whose answer fields it fills: counts and peers
- * of the announcer's family.
+ * Carries out the announce in the record at `request`, whose answer fields it fills: counts and
+ * peers of the announcer's family.
  * @param hash Table hash of its info hash.
  */
 export function announce(worker: usize, request: usize, hash: u64): void {
@@ -79,8 +80,8 @@ export function announce(worker: usize, request: usize, hash: u64): void {
 
 /**
  * The same for protocols whose answers carry both families: counts are sums. Of the peers that
- * ANNOUNCE_WANT asks for, the other family gets up to ANNOUNCE_OTHER_WANT places, and those that the
- * own one leaves empty; they stand behind those of the own family, in ANNOUNCE_OUT as in
+ * ANNOUNCE_WANT asks for, the other family gets up to ANNOUNCE_OTHER_WANT places, and those that
+ * the own one leaves empty; they stand behind those of the own family, in ANNOUNCE_OUT as in
  * ANNOUNCE_PEER_IDS.
  */
 export function announceBoth(worker: usize, request: usize, hash: u64): void {

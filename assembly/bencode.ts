@@ -1,4 +1,6 @@
-/** Bencoded and plain text, written at a pointer; each function returns the end of what it wrote. */
+/**
+ * Bencoded and plain text, written at a pointer; each function returns the end of what it wrote.
+ */
 import { HTTP_TEXT_SIZE, HTTP_TEXTS } from "./layout";
 import { copyShort } from "./bytes";
 

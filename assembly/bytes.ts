@@ -35,7 +35,10 @@ export function copyInfoHash(to: usize, from: usize): void {
   store<u32>(to, load<u32>(from, 16), 16);
 }
 
-/** Copies in strides of 16 bytes; for runs of a few hundred bytes a call of `memory.copy` costs more. */
+/**
+ * Copies in strides of 16 bytes; for runs of a few hundred bytes a call of `memory.copy` costs
+ * more.
+ */
 export function copyShort(to: usize, from: usize, byteLength: usize): void {
   if (byteLength > 512) {
     memory.copy(to, from, byteLength);

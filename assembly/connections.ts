@@ -1,9 +1,9 @@
 /**
  * The connections of one worker: slots with a small input each, and slices for whoever needs more.
  *
- * A slot is a connection's record and the input that it waits with while it is idle. A slice holds a
- * request that does not fit there, or answers until they are sent. Both are the worker's own, so no
- * lock guards them; slots are reserved when the worker starts, so that a full memory never keeps
+ * A slot is a connection's record and the input that it waits with while it is idle. A slice holds
+ * a request that does not fit there, or answers until they are sent. Both are the worker's own, so
+ * no lock guards them; slots are reserved when the worker starts, so that a full memory never keeps
  * clients out. Nothing is touched before it is needed.
  */
 import {
@@ -121,8 +121,8 @@ export function giveOutput(worker: usize, connection: usize): void {
 }
 
 /**
- * Moves what was not consumed to the beginning of the input, and that into the slot or a slice as it
- * needs room; false where it needs a slice and there is none.
+ * Moves what was not consumed to the beginning of the input, and that into the slot or a slice as
+ * it needs room; false where it needs a slice and there is none.
  */
 export function compactInput(worker: usize, connection: usize): bool {
   const head = load<u32>(connection, CONNECTION_HEAD);

@@ -2,8 +2,8 @@
  * Who asks, behind proxies: X-Forwarded-For and Forwarded (RFC 7239), read from the right.
  *
  * Only what the configured proxies wrote counts: from the right, their own addresses are passed
- * over, and the first other one is the client. Several lines are one list, so a later line overrules
- * those before it unless it names proxies only.
+ * over, and the first other one is the client. Several lines are one list, so a later line
+ * overrules those before it unless it names proxies only.
  */
 import {
   ADDRESS_SIZE,
@@ -53,8 +53,8 @@ export function readForwarded(connection: usize, ptr: usize, end: usize): void {
 }
 
 /**
- * Whether the headers say who asks: CONNECTION_CLIENT then holds it. Both kinds may be there where a
- * client sent the one that its proxy does not write, so they must agree.
+ * Whether the headers say who asks: CONNECTION_CLIENT then holds it. Both kinds may be there where
+ * a client sent the one that its proxy does not write, so they must agree.
  */
 export function settleClient(connection: usize): bool {
   const flags = load<u32>(connection, CONNECTION_FLAGS);
@@ -91,7 +91,9 @@ function readLine(connection: usize, ptr: usize, end: usize, isForwarded: bool):
   store<u32>(connection, (flags & ~FLAG_BAD_FORWARDED) | flag | isUnusable, CONNECTION_FLAGS);
 }
 
-/** Leaves the first address from the right that is no proxy's in `address`, or else the leftmost. */
+/**
+ * Leaves the first address from the right that is no proxy's in `address`, or else the leftmost.
+ */
 function readList(ptr: usize, end: usize, address: usize, isForwarded: bool): u32 {
   while (ptr < end) {
     let item = end;

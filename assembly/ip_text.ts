@@ -1,4 +1,6 @@
-/** IP addresses as people and proxies write them: read into ADDRESS records, written into answers. */
+/**
+ * IP addresses as people and proxies write them: read into ADDRESS records, written into answers.
+ */
 import { ADDRESS_BYTES, ADDRESS_KIND, KIND_IPV4, KIND_IPV6 } from "./layout";
 import { writeDecimal } from "./bencode";
 import { hexDigit, loadWire16 } from "./bytes";
@@ -77,7 +79,9 @@ function parseIpv4(ptr: usize, end: usize): i64 {
   return bytes;
 }
 
-/** Groups of up to four digits, `::` once at the most, an IPv4 address in the place of the last two. */
+/**
+ * Groups of up to four digits, `::` once at the most, an IPv4 address in the place of the last two.
+ */
 function readIpv6(ptr: usize, end: usize, address: usize): bool {
   const bytes = address + ADDRESS_BYTES;
   let group: u32 = 0;

@@ -1,9 +1,9 @@
 /**
  * Where everything lies in the shared memory: addresses, record offsets, sizes, limits, statuses.
  *
- * Read by the AssemblyScript compiler and by Deno alike, so it holds bare literals only. Offsets are
- * within their record unless the name starts with CONTROL; all integers are little-endian unless a
- * comment says wire order. docs/MEMORY.md draws the map.
+ * Read by the AssemblyScript compiler and by Deno alike, so it holds bare literals only. Offsets
+ * are within their record unless the name starts with CONTROL; all integers are little-endian
+ * unless a comment says wire order. docs/MEMORY.md draws the map.
  */
 
 // Control block: absolute addresses in the first 4 KiB. Address 0 is never used: 0 means "none".
@@ -17,7 +17,7 @@ export const CONTROL_ANNOUNCE_INTERVAL = 136; // u32 seconds
 export const CONTROL_MAX_SCRAPE_TORRENTS = 140; // u32
 export const CONTROL_MAX_RESPONSE_PEERS = 144; // u32
 export const CONTROL_DEFAULT_RESPONSE_PEERS = 148; // u32
-export const CONTROL_PEER_IDS = 152; // u32, 1: TCP/uTP peers keep their peer id; fixed before init()
+export const CONTROL_PEER_IDS = 152; // u32, 1: TCP/uTP peers keep their peer id; set before init()
 
 export const CONTROL_TABLE_KEY = 192; // 16 bytes, SipHash key of the torrent table
 export const CONTROL_MAC_KEY = 208; // 16 bytes, SipHash key of connection ids
@@ -47,7 +47,7 @@ export const CONTROL_HTTP_MAX_PEERS = 780;
 export const CONTROL_HTTP_DEFAULT_PEERS = 784;
 export const CONTROL_HTTP_MAX_REQUESTS = 788; // of one connection
 export const CONTROL_HTTP_OPTIONS = 792; // HTTP_OPTION_* bits
-export const CONTROL_HTTP_SLICE_SIZE = 796; // bytes of a slice; fixed before the first worker starts
+export const CONTROL_HTTP_SLICE_SIZE = 796; // bytes of a slice; set before the first worker starts
 export const CONTROL_HTTP_ANSWER_MAX = 800; // bytes of one answer; fixed as well
 
 export const HTTP_OPTION_KEEP_ALIVE = 1;
@@ -337,7 +337,8 @@ export const DATAGRAM_OUT_MAX = 1400;
 export const BATCH_MAX = 64;
 
 // Native driver (Linux, 64 bit): at WORKER_IO, for a batch of n, n receive headers, n send headers,
-// n slots. Answers are packed: the headers of answer 0, 1, … are the first ones, whoever is answered.
+// n slots. Answers are packed: the headers of answer 0, 1, … are the first ones, whoever is
+// answered.
 export const MMSGHDR_SIZE = 64;
 export const IO_SLOT_SIZE = 192;
 export const IO_RECEIVE_IOVEC = 0;

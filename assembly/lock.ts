@@ -2,7 +2,8 @@
  * Locks in shared memory: an i32 that is 0 or the number of the worker that holds it.
  *
  * A waiter spins about a hundred times, then sets CONTENDED and sleeps; whoever unlocks a contended
- * lock wakes one waiter. Never two shard locks at once; page and class locks are leaves, taken last.
+ * lock wakes one waiter. Never two shard locks at once; page and class locks are leaves, taken
+ * last.
  */
 import { WORKER_HELD_LOCK, WORKER_NUMBER } from "./layout";
 
@@ -11,7 +12,9 @@ const CONTENDED: u32 = 0x80;
 /** A lost wake-up (its owner died) costs this long, in nanoseconds, never for ever. */
 const WAIT_LIMIT: i64 = 10_000_000;
 
-/** Takes the lock of a shard and notes it in the worker's record, for whoever must clear up a trap. */
+/**
+ * Takes the lock of a shard and notes it in the worker's record, for whoever must clear up a trap.
+ */
 export function lockShard(worker: usize, shard: usize): void {
   lock(worker, shard);
   store<u32>(worker, shard, WORKER_HELD_LOCK);

@@ -3,8 +3,9 @@
  *
  * recvmmsg(2) fills the receive headers, `answerBatch` reads them and fills the send headers,
  * sendmmsg(2) sends those. An answer leaves from the address that was asked: where the socket tells
- * it (IP_PKTINFO, IPV6_PKTINFO), the same control message goes back. 64-bit little-endian Linux only;
- * the structures are the same on x86-64 and aarch64 (linux/socket.h, linux/in.h, linux/in6.h).
+ * it (IP_PKTINFO, IPV6_PKTINFO), the same control message goes back. 64-bit little-endian Linux
+ * only; the structures are the same on x86-64 and aarch64 (linux/socket.h, linux/in.h,
+ * linux/in6.h).
  */
 import {
   ADDRESS_BYTES,
@@ -151,8 +152,8 @@ export function answerBatch(
 }
 
 /**
- * Brings the torrents of a batch into the cache, all misses of one step at the same time, taking every
- * datagram for an announce. Measured in docs/BENCHMARKS.md.
+ * Brings the torrents of a batch into the cache, all misses of one step at the same time, taking
+ * every datagram for an announce. Measured in docs/BENCHMARKS.md.
  */
 function approach(worker: usize, datagramCount: u32): void {
   const input: usize = load<u32>(worker, WORKER_IN);

@@ -2,8 +2,8 @@
  * A peer block: up to 128 peers in columns, in the order leechers, partial seeds, seeders.
  *
  * Keys are packed as the wire wants them (address and port, 6 or 18 bytes), so an answer is a few
- * straight copies. A peer is found by comparing 16 hashes of seven bits at a time. The order by role
- * is kept by moving at most two peers on every change; the role of a peer is where it stands.
+ * straight copies. A peer is found by comparing 16 hashes of seven bits at a time. The order by
+ * role is kept by moving at most two peers on every change; the role of a peer is where it stands.
  *
  *     0  u8  leechers          then, for `capacity` peers each:
  *     1  u8  partial seeds       key        6, 18 or 20 bytes
@@ -242,8 +242,8 @@ export function expirePeers(block: usize, kind: u32, now: u32, maxAge: u32): u32
 }
 
 /**
- * Copies `peers` items of a column, of the region [start, start + length), in a circle from a random
- * peer on, without the one at `excluded` (-1: none); each is as likely as any other.
+ * Copies `peers` items of a column, of the region [start, start + length), in a circle from a
+ * random peer on, without the one at `excluded` (-1: none); each is as likely as any other.
  * @param column Its first item, of `itemLength` bytes.
  * @param turn A random number below the peers that may be chosen.
  * @returns The end of what was written.

@@ -50,7 +50,9 @@ export function trimDirectory(worker: usize, referencePtr: usize): void {
   if (spanMin != 0) shrinkDirectory(worker, referencePtr, spanMin);
 }
 
-/** One block with the peers of two, both given back; 0 where they are too many (or memory is full). */
+/**
+ * One block with the peers of two, both given back; 0 where they are too many (or memory is full).
+ */
 function joinBlocks(worker: usize, lower: usize, upper: usize, kind: u32): usize {
   const peerCount = blockPeers(lower) + blockPeers(upper);
   if (peerCount > blockCountMax(kind) >> 1) return 0;
@@ -63,7 +65,9 @@ function joinBlocks(worker: usize, lower: usize, upper: usize, kind: u32): usize
   return joined;
 }
 
-/** Halves the directory where every block stands in 2^span slots at least; down to a single block. */
+/**
+ * Halves the directory where every block stands in 2^span slots at least; down to a single block.
+ */
 function shrinkDirectory(worker: usize, referencePtr: usize, span: u32): void {
   const directory = directoryOf(load<u32>(referencePtr));
   const slots = directory + DIRECTORY_SLOTS;

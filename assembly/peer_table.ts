@@ -1,5 +1,6 @@
 /**
- * The peers of one torrent and one kind: a swarm, reached by a reference word in the torrent record.
+ * The peers of one torrent and one kind: a swarm, reached by a reference word in the torrent
+ * record.
  *
  * 0 is an empty swarm, an address one block, an address with bit 0 set a directory: extendible
  * hashing (Fagin et al., 1979) by the leading bits of the peer's keyed hash. A full block is split

@@ -1,5 +1,6 @@
 /**
- * The header that a proxy sends before everything else (HAProxy's PROXY protocol, versions 1 and 2).
+ * The header that a proxy sends before everything else (HAProxy's PROXY protocol, versions 1 and
+ * 2).
  *
  * A connection that does not begin with one, or whose peer is not trusted to send one, is closed: a
  * port takes either this header from everybody or from nobody.

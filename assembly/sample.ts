@@ -2,9 +2,9 @@
  * Which peers an announce is answered with.
  *
  * A seeder gets leechers first, then, if there is room, partial seeds and seeders. A leecher gets
- * seeders (partial ones among them) and leechers as the swarm has them. From each of the two regions
- * a run of consecutive peers is taken, in a circle from a random one on, so that over time every
- * peer is returned equally often. Never the announcer.
+ * seeders (partial ones among them) and leechers as the swarm has them. From each of the two
+ * regions a run of consecutive peers is taken, in a circle from a random one on, so that over time
+ * every peer is returned equally often. Never the announcer.
  */
 import {
   BLOCK_COUNT_MAX,
@@ -28,8 +28,8 @@ import { directoryOf, isDirectory, slotBlock, slotSpan, swarmPeers, swarmRole } 
 import { randomBelow } from "./random";
 
 /**
- * Blocks looked at for one region of one answer, which bounds the time under the lock; a region that
- * is thinly spread over more of them (a swarm of 200,000) is searched in part.
+ * Blocks looked at for one region of one answer, which bounds the time under the lock; a region
+ * that is thinly spread over more of them (a swarm of 200,000) is searched in part.
  */
 const VISITS_MAX: u32 = 2048;
 /** Tries at choosing a block by its number of peers. */
@@ -80,7 +80,8 @@ export function samplePeers(
   const wantLeechers = role >= <u32> ROLE_SEEDER
     ? min<u32>(want, leechers)
     : want - shareOf(want, seeders, leechers);
-  // The scarcer region first: what it does not yield for being too thinly spread, the other one does.
+  // The scarcer region first: what it does not yield for being too thinly spread, the other one
+  // does.
   isLeechers = leechers <= seeders;
   const first = isLeechers
     ? takeRegion(reference, leechers, wantLeechers)

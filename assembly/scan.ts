@@ -1,4 +1,6 @@
-/** Searches in text, 16 bytes at a time; they may read, and never believe, 15 bytes past the end. */
+/**
+ * Searches in text, 16 bytes at a time; they may read, and never believe, 15 bytes past the end.
+ */
 
 const TAB: i8 = 0x09;
 const SPACE: i8 = 0x20;

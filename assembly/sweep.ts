@@ -1,8 +1,9 @@
 /**
  * Housekeeping: peers that have not announced for too long leave, torrents without peers follow.
  *
- * One step does a bounded amount of work under the shard's lock and notes in the shard where the next
- * one goes on, so that a swarm of a million peers is swept without anybody waiting for all of it.
+ * One step does a bounded amount of work under the shard's lock and notes in the shard where the
+ * next one goes on, so that a swarm of a million peers is swept without anybody waiting for all of
+ * it.
  */
 import {
   CONTROL_MAX_PEER_AGE,

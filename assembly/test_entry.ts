@@ -1,6 +1,6 @@
 /**
- * The second build, wasm/tracker.test.wasm: the whole ABI, and the inner functions that tests need to
- * reach one by one. Nothing in production loads it.
+ * The second build, wasm/tracker.test.wasm: the whole ABI, and the inner functions that tests need
+ * to reach one by one. Nothing in production loads it.
  */
 import { findTorrent, hashInfoHash, shardOf } from "./torrent_table";
 import { sipHash } from "./hash";

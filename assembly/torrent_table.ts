@@ -3,8 +3,8 @@
  *
  * A shard is an open-addressing table of groups, one cache line each: twelve one-byte tags that are
  * compared at once, twelve record addresses, and a count of the torrents that belong here but lie
- * further on (after Bronson and Shi's F14, 2019), which ends a search and makes tombstones needless.
- * Keyed by SipHash: info hashes are chosen by whoever announces.
+ * further on (after Bronson and Shi's F14, 2019), which ends a search and makes tombstones
+ * needless. Keyed by SipHash: info hashes are chosen by whoever announces.
  */
 import {
   CONTROL_PAGE_COUNT,
@@ -79,8 +79,9 @@ export function findTorrent(shard: usize, hash: u64, infoHash: usize): usize {
 }
 
 // Three steps of a search, each of which only brings the next cache line nearer. Taken for a whole
-// batch one after the other, the misses of all its datagrams overlap. They run without the lock: what
-// they read may be torn or stale, so every address is kept within memory and nothing is believed.
+// batch one after the other, the misses of all its datagrams overlap. They run without the lock:
+// what they read may be torn or stale, so every address is kept within memory and nothing is
+// believed.
 
 /** Touches the group where a torrent belongs; returns its address, or 0. */
 export function approachGroup(hash: u64): usize {
@@ -114,7 +115,9 @@ function touch(ptr: usize): usize {
   return inside;
 }
 
-/** Adds a torrent that is not there; its record is zeroed but for the hash. 0 when memory is full. */
+/**
+ * Adds a torrent that is not there; its record is zeroed but for the hash. 0 when memory is full.
+ */
 export function addTorrent(worker: usize, shard: usize, hash: u64, infoHash: usize): usize {
   const torrentCount = load<u32>(shard, SHARD_TORRENTS);
   const groupCount = load<u32>(shard, SHARD_GROUP_COUNT);

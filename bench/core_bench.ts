@@ -1,6 +1,6 @@
 /**
- * The core alone, one thread: codec, connection ids, torrent table, peer tables, sampling, and all of
- * it. `deno task bench` runs it; docs/BENCHMARKS.md says how to read it.
+ * The core alone, one thread: codec, connection ids, torrent table, peer tables, sampling, and all
+ * of it. `deno task bench` runs it; docs/BENCHMARKS.md says how to read it.
  */
 import {
   scrapeRequestByteLength,

@@ -3,8 +3,8 @@
  *
  *     deno run --allow-read bench/core_scaling.ts [rounds]
  *
- * Interleaved rounds of one and of two workers on the same memory; prints announces a second of each
- * and the ratio of the medians. Meant for a machine with two quiet cores.
+ * Interleaved rounds of one and of two workers on the same memory; prints announces a second of
+ * each and the ratio of the medians. Meant for a machine with two quiet cores.
  */
 import trackerModule from "../wasm/module.js";
 import { CoreLoad, createBenchCore } from "./core_load.ts";

@@ -8,7 +8,9 @@ import { WORKER_BATCH, WORKER_HEARTBEAT, WORKER_SIZE, WORKERS } from "../assembl
 import { writeNow } from "../wasm/memory.ts";
 
 const TICK_MILLISECONDS = 200;
-/** A batch takes microseconds. Counted in ticks, so that a stopped process is not taken for a hang. */
+/**
+ * A batch takes microseconds. Counted in ticks, so that a stopped process is not taken for a hang.
+ */
 const HUNG_TICKS = 25;
 
 /** Keeps the clock until `stop`. */

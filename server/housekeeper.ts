@@ -2,8 +2,8 @@
  * The housekeeping worker: sweeps old peers away, and loads the access list.
  *
  * It may read the files of the list and nothing else. It never holds a shard's lock for longer than
- * one step of the sweep, and sleeps between the steps' bundles, so that it never keeps a core that a
- * worker needs.
+ * one step of the sweep, and sleeps between the steps' bundles, so that it never keeps a core that
+ * a worker needs.
  */
 import {
   ACCESS_BLACK,
@@ -51,7 +51,10 @@ const BATCH_SIZE = 32;
 const LINE_SIZE_MIN = 41;
 const SWEEP_MILLISECONDS = 0.5;
 const SLEEP_MILLISECONDS = 2;
-/** A worker that has not finished a batch after so long keeps the old list's memory from being freed. */
+/**
+ * A worker that has not finished a batch after so long keeps the old list's memory from being
+ * freed.
+ */
 const GRACE_MILLISECONDS = 5_000;
 
 let core: Core;
@@ -81,7 +84,9 @@ async function sweepAll(): Promise<void> {
   }
 }
 
-/** Builds new rules beside the ones in force, swaps them, and frees the old when nobody holds them. */
+/**
+ * Builds new rules beside the ones in force, swaps them, and frees the old when nobody holds them.
+ */
 async function loadRules(question: LoadRules): Promise<LoadedRules> {
   const ranges = await readDenyRanges(question);
   const rules = question.mode === "off"

@@ -1,9 +1,10 @@
 /**
  * The workers of one process: started with a grant each, watched, and stopped together.
  *
- * A worker's file calls `serveWorker` with what it does; the main thread starts it with `WorkerPool`.
- * Besides its start and its end, a worker and the main thread speak by requests that the worker
- * answers one at a time (the housekeeper's reloads). Nothing of a client ever passes here.
+ * A worker's file calls `serveWorker` with what it does; the main thread starts it with
+ * `WorkerPool`. Besides its start and its end, a worker and the main thread speak by requests that
+ * the worker answers one at a time (the housekeeper's reloads). Nothing of a client ever passes
+ * here.
  */
 import { StartError } from "./errors.ts";
 
@@ -114,7 +115,10 @@ export class WorkerPool {
     return { worker, result: result as T };
   }
 
-  /** Stops all of them. @param wake Called once workers that never return to their loop must look. */
+  /**
+   * Stops all of them.
+   * @param wake Called once workers that never return to their loop must look.
+   */
   async stop(wake: () => void): Promise<void> {
     this.#isStopping = true;
     wake();

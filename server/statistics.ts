@@ -1,4 +1,6 @@
-/** A line of statistics in the log at the configured interval, and a warning when memory is full. */
+/**
+ * A line of statistics in the log at the configured interval, and a warning when memory is full.
+ */
 import {
   COUNT_ANNOUNCE,
   COUNT_ANNOUNCE_IPV6,

@@ -1,6 +1,6 @@
 /**
- * What every tracker process has, whatever it speaks: memory, housekeeping, clock, lists, statistics,
- * and workers on its addresses.
+ * What every tracker process has, whatever it speaks: memory, housekeeping, clock, lists,
+ * statistics, and workers on its addresses.
  *
  * Runs on the main thread, which holds every permission that a worker gets and touches no client's
  * bytes.

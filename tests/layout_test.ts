@@ -1,4 +1,6 @@
-/** The map of the memory, and the compiled core: what layout.ts says adds up and is what was built. */
+/**
+ * The map of the memory, and the compiled core: what layout.ts says adds up and is what was built.
+ */
 import { strict as assert } from "node:assert";
 import * as layout from "../assembly/layout.ts";
 import { compileCore, Harness } from "./core/harness.ts";
@@ -26,7 +28,10 @@ const RECORDS: [prefix: string, byteLength: number][] = [
   ["IO", layout.IO_SLOT_SIZE],
 ];
 
-/** Numbers that begin like a record's fields and are none: sizes, counts, limits, where others begin. */
+/**
+ * Numbers that begin like a record's fields and are none: sizes, counts, limits, where others
+ * begin.
+ */
 const NO_FIELD =
   /_SIZE$|_MAX$|^GROUP_LANES$|^PAGE_BLOCKS$|^BLOCK_PEERS$|^DIRECTORY_SLOTS$|^WORKERS$/;
 const FIELDS_DESPITE_THEIR_NAME = new Set([
@@ -222,7 +227,7 @@ async function readInterface(path: string): Promise<Map<string, number>> {
 }
 
 for (const build of ["release", "debug"] as const) {
-  Deno.test(`the ${build} build imports memory only and holds no data and no start function`, () => {
+  Deno.test(`the ${build} build imports memory only, and has no data and no start`, () => {
     const module = new WebAssembly.Module(WASM[build]);
     assert.deepEqual(WebAssembly.Module.imports(module), [
       { module: "env", name: "memory", kind: "memory" },

@@ -91,7 +91,8 @@ export class Core {
     this.#view.setBigUint64(this.#worker + WORKER_RANDOM, seed, true);
     if (this.#exports.startWorker(options.workerIndex, options.batchSize) === FULL) {
       throw new OutOfMemoryError(
-        `Cannot start worker ${options.workerIndex}: [memory] limit_mib leaves no room for its buffers`,
+        `Cannot start worker ${options.workerIndex}: [memory] limit_mib leaves no room for its ` +
+          "buffers",
       );
     }
   }
@@ -111,7 +112,9 @@ export class Core {
     return this.#slice(this.#worker + WORKER_ADDRESS + ADDRESS_BYTES, 16);
   }
 
-  /** Says who sent the datagram that is answered next: the family of `senderBytes`, and the port. */
+  /**
+   * Says who sent the datagram that is answered next: the family of `senderBytes`, and the port.
+   */
   setSender(isIpv6: boolean, port: number): void {
     const address = this.#worker + WORKER_ADDRESS;
     this.#view.setUint32(address + ADDRESS_KIND, isIpv6 ? KIND_IPV6 : KIND_IPV4, true);
@@ -208,7 +211,9 @@ export class Core {
     return address as Rules;
   }
 
-  /** Reads a piece of the list from `input`; false at a bad line. A piece of 0 bytes is the last. */
+  /**
+   * Reads a piece of the list from `input`; false at a bad line. A piece of 0 bytes is the last.
+   */
   readRules(rules: Rules, byteLength: number): boolean {
     const input = this.#word(this.#worker + WORKER_IN);
     return this.#exports.readRules(rules, input, byteLength) >= 0;

@@ -1,6 +1,6 @@
 /**
- * Latencies counted in buckets of at most 1/32 of their value, in memory that workers share with the
- * main thread: it can read the counts, and subtract earlier ones, while they run.
+ * Latencies counted in buckets of at most 1/32 of their value, in memory that workers share with
+ * the main thread: it can read the counts, and subtract earlier ones, while they run.
  */
 
 /** Microseconds counted one by one; above it, 32 buckets for every doubling. */

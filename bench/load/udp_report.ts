@@ -30,7 +30,9 @@ export interface UdpLoadReport {
   /** False when an answer was invalid, or none came. */
   valid: boolean;
   latency_microseconds: { p50: number; p90: number; p99: number; p99_9: number; max: number };
-  /** Share of turns of the load test's own loop that found nothing to do: near 0, it is the limit. */
+  /**
+   * Share of turns of the load test's own loop that found nothing to do: near 0, it is the limit.
+   */
   tester_idle_share: number;
   server: { cpu_seconds: number; resident_bytes: number; resident_peak_bytes: number } | null;
   config: UdpLoadConfig;

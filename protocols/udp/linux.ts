@@ -1,5 +1,6 @@
 /**
- * Linux's numbers for UDP sockets: options, flags, error codes, and where fields lie in its structures.
+ * Linux's numbers for UDP sockets: options, flags, error codes, and where fields lie in its
+ * structures.
  *
  * The same on x86-64 and aarch64, glibc and musl (checked against the headers of linux 6.12): both
  * are LP64 and little-endian, and neither has socket numbers of its own. The core fills the same

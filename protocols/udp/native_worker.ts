@@ -2,7 +2,8 @@
  * The native driver (Linux): batches through recvmmsg and sendmmsg, one worker on all addresses.
  *
  * The worker opens its own sockets with SO_REUSEPORT, so that the kernel spreads clients over the
- * workers, and then never returns to its event loop: it looks at the stop flag at least every 100 ms.
+ * workers, and then never returns to its event loop: it looks at the stop flag at least every 100
+ * ms.
  */
 import { CONTROL_STOP, SOCKET_COUNT_MAX } from "../../assembly/layout.ts";
 import { formatListenAddress, type ListenAddress } from "../../server/config/address.ts";

@@ -3,8 +3,8 @@
  *
  * `receive()` and `send()` take the address of an array of struct mmsghdr (linux.ts has the layout;
  * `Libc.addressOf()` tells where a memory lies) and report failure as a number, so that the data
- * plane never throws. Everything else throws `LibcError`. A socket belongs to the thread that opened
- * it.
+ * plane never throws. Everything else throws `LibcError`. A socket belongs to the thread that
+ * opened it.
  */
 
 import ipaddr from "ipaddr.js";
@@ -177,7 +177,9 @@ export class UdpSocket {
     }
   }
 
-  /** `force` may exceed the system's limit and needs CAP_NET_ADMIN; the other is cut to the limit. */
+  /**
+   * `force` may exceed the system's limit and needs CAP_NET_ADMIN; the other is cut to the limit.
+   */
   #setBuffer(byteLength: number, force: number, ordinary: number): void {
     if (byteLength === 0) return;
     const value = new Int32Array([byteLength]);

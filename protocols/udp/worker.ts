@@ -43,8 +43,8 @@ function listen(address: ListenAddress): Deno.DatagramConn {
 }
 
 /**
- * Receives, answers and sends in one slot. Several such loops share the socket: their turns overlap,
- * so that a turn of the event loop carries many datagrams.
+ * Receives, answers and sends in one slot. Several such loops share the socket: their turns
+ * overlap, so that a turn of the event loop carries many datagrams.
  */
 async function serve(core: Core, slot: number): Promise<void> {
   const { senderBytes } = core;

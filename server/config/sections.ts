@@ -24,9 +24,8 @@ export function listenAddresses(defaults: string[]) {
     expected: LISTEN_ADDRESS_EXPECTED,
     minLength: 1,
     maxLength: 32, // each takes one of the core's workers in the sandboxed driver
-    help:
-      "Where to listen: one address, or a list. IPv6 addresses stand in brackets. [::] alone takes " +
-      "IPv4 too, beside 0.0.0.0 IPv6 only. Port 0 lets the system choose.",
+    help: "Where to listen: one address, or a list. IPv6 addresses stand in brackets. [::] alone " +
+      "takes IPv4 too, beside 0.0.0.0 IPv6 only. Port 0 lets the system choose.",
   });
 }
 

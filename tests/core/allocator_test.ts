@@ -1,4 +1,6 @@
-/** The allocator against a plain model: what it hands out never overlaps, and all of it comes back. */
+/**
+ * The allocator against a plain model: what it hands out never overlaps, and all of it comes back.
+ */
 import { strict as assert } from "node:assert";
 import {
   CONTROL_ARENA,

@@ -1,4 +1,6 @@
-/** What the workers of locks_test.ts are told, and what they tell; hammer_worker.ts carries it out. */
+/**
+ * What the workers of locks_test.ts are told, and what they tell; hammer_worker.ts carries it out.
+ */
 import type { SharedCore } from "../../wasm/memory.ts";
 
 export interface HammerPlan {

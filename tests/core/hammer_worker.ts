@@ -1,4 +1,6 @@
-/** A worker of locks_test.ts: does its task, synchronously, and reports what must now be in memory. */
+/**
+ * A worker of locks_test.ts: does its task, synchronously, and reports what must now be in memory.
+ */
 import {
   ACCESS_BLACK,
   CONTROL_RULES,

@@ -62,7 +62,7 @@ Deno.test("an IPv4 peer of a large swarm takes at most 18 bytes", () => {
   }
 });
 
-Deno.test("an IPv6 peer takes 12 bytes of address more, a peer id 20, and their part of the slack", () => {
+Deno.test("an IPv6 peer takes 12 bytes more, a peer id 20, and their part of the slack", () => {
   const mean = (sizes: Map<number, number>) =>
     [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0) / sizes.size;
   const ipv4 = mean(measurePeers(4));
@@ -70,7 +70,7 @@ Deno.test("an IPv6 peer takes 12 bytes of address more, a peer id 20, and their 
   assert.ok(mean(measurePeers(4, { peerIds: true })) <= ipv4 * (9 + 20) / 9);
 });
 
-Deno.test("full memory: what is new is answered, not stored, and counted; what is known is served", () => {
+Deno.test("full memory: what is new is answered and not stored, what is known is served", () => {
   const harness = new Harness(MODULE, { limitMib: 4 });
   harness.become(addressOf(1));
   for (let port = 1; port <= 200; ++port) harness.announce({ torrent: 0, port });

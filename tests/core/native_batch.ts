@@ -1,4 +1,6 @@
-/** A batch as the kernel would leave it for `Core.answerBatch`, filled and read without a socket. */
+/**
+ * A batch as the kernel would leave it for `Core.answerBatch`, filled and read without a socket.
+ */
 import {
   BATCH_MAX,
   DATAGRAM_IN_SIZE,

@@ -11,8 +11,9 @@ import { Torrent } from "./clients/torrent.ts";
 import { OUTER_IPV4 } from "./clients/transmission.ts";
 
 /**
- * Transmission 3.00 refuses peers on loopback addresses and knows one peer an address. So in a swarm
- * there is one, on an outer address, and clients on loopback addresses that come later and call it.
+ * Transmission 3.00 refuses peers on loopback addresses and knows one peer an address. So in a
+ * swarm there is one, on an outer address, and clients on loopback addresses that come later and
+ * call it.
  */
 const MIXED = [`127.0.0.1:0`, `${OUTER_IPV4}:0`];
 

@@ -1,4 +1,6 @@
-/** What a server must outlive, and how it ends: signals, stopped clocks, lost outputs, lost ports. */
+/**
+ * What a server must outlive, and how it ends: signals, stopped clocks, lost outputs, lost ports.
+ */
 import { strict as assert } from "node:assert";
 import { type Driver, nativeIsAvailable, readTask } from "../support/configuration.ts";
 import { elapse, within } from "../support/deadline.ts";

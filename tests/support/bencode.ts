@@ -1,5 +1,6 @@
 /**
- * Bencode (BEP 3) as the specification has it and not a byte more: the judge of what trackers write.
+ * Bencode (BEP 3) as the specification has it and not a byte more: the judge of what trackers
+ * write.
  *
  * Refused, because some client somewhere refuses it: keys that are unsorted or there twice, leading
  * zeros, `-0`, lengths that lie, and anything after the last `e`.

@@ -31,7 +31,9 @@ export async function residentByteLength(processId: number): Promise<number> {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(text)![1]) * 1024;
 }
 
-/** Ends a child process at once, if it has not ended by itself a moment ago, and waits for its end. */
+/**
+ * Ends a child process at once, if it has not ended by itself a moment ago, and waits for its end.
+ */
 export async function endProcess(process: Deno.ChildProcess): Promise<void> {
   try {
     process.kill("SIGKILL");

@@ -1,4 +1,6 @@
-/** UDP packets with a source port of one's choice, 0 too, by a raw socket of Python's (needs root). */
+/**
+ * UDP packets with a source port of one's choice, 0 too, by a raw socket of Python's (needs root).
+ */
 import { strict as assert } from "node:assert";
 import { toHex } from "./packets.ts";
 

@@ -52,7 +52,8 @@ forEachScheme((scheme) => {
       const infoHash = randomBytes(20);
       const target = announceTarget({ info_hash: infoHash });
       const response = await client.request(target, { method, headers: ["Content-Length: 0"] });
-      const isPreflight = method === "OPTIONS" && response.status === 204; // An option may allow it.
+      // An option may allow it.
+      const isPreflight = method === "OPTIONS" && response.status === 204;
       if (!isPreflight) assert.equal(response.status, 405);
       const allowed = response.headers.get("allow")?.split(/,\s*/) ?? [];
       assert.ok(allowed.includes("GET") && allowed.includes("HEAD"), `Allow: ${allowed}`);

@@ -1,4 +1,7 @@
-/** Rows U1–U9, U12–U14, U48, U53: connection ids, and what is dropped. (BEP 15, "connect"; protocols.md A3 and A6.) */
+/**
+ * Rows U1–U9, U12–U14, U48, U53: connection ids, and what is dropped. (BEP 15, "connect";
+ * protocols.md A3 and A6.)
+ */
 import { strict as assert } from "node:assert";
 import {
   ACTION_ANNOUNCE,

@@ -101,7 +101,9 @@ export class TransmissionPeer implements Peer {
     return (await this.#state()).downloadedEver;
   }
 
-  /** Stops the torrent; the daemon goes on, as over HTTP it tells the tracker nothing at its end. */
+  /**
+   * Stops the torrent; the daemon goes on, as over HTTP it tells the tracker nothing at its end.
+   */
   async stop(): Promise<void> {
     await this.#call("torrent-stop", {});
   }

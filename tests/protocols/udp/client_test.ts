@@ -82,7 +82,9 @@ const REQUESTS: { name: string; write: (view: DataView) => number; expected: str
   },
 ];
 
-/** `whole` says of a prefix of the response whether it is a response too: fewer items, less text. */
+/**
+ * `whole` says of a prefix of the response whether it is a response too: fewer items, less text.
+ */
 const RESPONSES: {
   name: string;
   packet: string;
