@@ -47,7 +47,7 @@ forEachScheme((scheme) => {
     parseAnnounced(response);
   });
 
-  for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get", "X-Y"]) {
+  for (const method of ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "X-Y"]) {
     suite.row(`H40 ${method}: 405 with Allow`, async ({ client, open }) => {
       const infoHash = randomBytes(20);
       const target = announceTarget({ info_hash: infoHash });
@@ -61,6 +61,11 @@ forEachScheme((scheme) => {
       assert.equal(incomplete, 0, "Nothing was announced");
     });
   }
+
+  suite.row("H40 methods have capital letters: get is none", async ({ client }) => {
+    const { status } = await client.request(announceTarget(), { method: "get" });
+    assert.ok([400, 405, 501].includes(status), `Status ${status}`);
+  });
 
   suite.row("H40 HEAD: the head that GET gets, and no body", async ({ client }) => {
     const hashes = [randomBytes(20), randomBytes(20)];
@@ -80,6 +85,10 @@ forEachScheme((scheme) => {
     parseAnnounced(response);
     assert.doesNotMatch(response.headers.get("connection") ?? "close", /keep-alive/i);
     assert.equal(await row.client.untilClosed(), "closed");
+  });
+
+  suite.row("H41 HTTP/1.1 without Host: 400 (RFC 9112, 3.2)", async ({ client }) => {
+    assert.equal((await client.request(announceTarget(), { host: null })).status, 400);
   });
 
   suite.row("H42 HTTP/1.0 with Connection: Keep-Alive stays open and says so", async (row) => {
@@ -228,6 +237,11 @@ forEachScheme((scheme) => {
     }
     assert.equal((await client.request("http://tracker.test")).status, 404);
     await client.expectUsable();
+  });
+
+  suite.row("H47 a target without a slash: 400 or 404", async ({ client }) => {
+    const { status } = await client.request(announceTarget().slice(1));
+    assert.ok([400, 404].includes(status), `Status ${status}`);
   });
 
   suite.row("empty lines before a request are skipped (RFC 9112, 2.2)", async ({ client }) => {
