@@ -38,6 +38,7 @@ import {
   TARGET_MAX,
 } from "./layout";
 import { readForwarded, readForwardedFor, resetClient } from "./forwarded";
+import { skipAuthority } from "./http_target";
 import { findByte, findControl, isBlank, lower2, lower4, lower8 } from "./scan";
 
 /** What `parseHead` returns besides REFUSAL_*. */
@@ -49,6 +50,8 @@ const LINE_FEED: u32 = 0x0a;
 const SPACE: u32 = 0x20;
 const COMMA: u32 = 0x2c;
 const COLON: u32 = 0x3a;
+const SLASH: u32 = 0x2f;
+const ASTERISK: u32 = 0x2a;
 
 /** The longest method that is registered has 17 letters. */
 const METHOD_MAX: u32 = 20;
@@ -108,7 +111,8 @@ export function parseHead(connection: usize): i32 {
     if (load<u32>(connection, CONNECTION_PHASE) == PHASE_HEADERS) {
       if (line == lineEnd) {
         store<u32>(connection, PHASE_REQUEST, CONNECTION_PHASE);
-        return HEAD_WHOLE;
+        const hosts = load<u32>(connection, CONNECTION_FLAGS) & (FLAG_HOST | FLAG_HTTP_1_0);
+        return hosts != 0 ? HEAD_WHOLE : REFUSAL_BAD_REQUEST;
       }
       if (next - load<u32>(connection, CONNECTION_HEADERS) > <u32> HEADERS_MAX) {
         return REFUSAL_HEADERS;
@@ -144,7 +148,7 @@ function isMethod(ptr: usize, end: usize): bool {
   if (ptr == end || end - ptr > METHOD_MAX) return false;
   for (; ptr < end; ++ptr) {
     const code: u32 = load<u8>(ptr);
-    if (code - 0x41 >= 26 && code != 0x2d) return false;
+    if ((code | 0x20) - 0x61 >= 26 && code != 0x2d) return false;
   }
   return true;
 }
@@ -156,7 +160,7 @@ function parseRequestLine(connection: usize, line: usize, end: usize): i32 {
   const target = methodEnd + 1;
   const targetEnd = findByte(target, end, SPACE);
   if (targetEnd - target > <usize> TARGET_MAX) return REFUSAL_TARGET;
-  if (targetEnd == target || end - targetEnd != VERSION_LENGTH) return REFUSAL_BAD_REQUEST;
+  if (!isTarget(target, targetEnd) || end - targetEnd != VERSION_LENGTH) return REFUSAL_BAD_REQUEST;
   const version = targetEnd + 1;
   const minor: u32 = load<u8>(version, 7);
   if (load<u32>(version) != HTTP || minor - 0x30 > 9) return REFUSAL_BAD_REQUEST;
@@ -174,6 +178,14 @@ function parseRequestLine(connection: usize, line: usize, end: usize): i32 {
     CONNECTION_FLAGS,
   );
   return HEAD_WHOLE;
+}
+
+/** A path, an absolute address, or the asterisk that OPTIONS may ask for. */
+function isTarget(target: usize, end: usize): bool {
+  if (target == end) return false;
+  const first: u32 = load<u8>(target);
+  return first == SLASH || skipAuthority(target, end) != target ||
+    (first == ASTERISK && end - target == 1);
 }
 
 function methodFlags(method: usize, byteLength: u32): u32 {

@@ -1,7 +1,7 @@
 /**
  * Where a request's target leads: /announce and /scrape in the spellings that are in use.
  *
- *     /announce  /announce/  /announce.php  /KEY/announce  /announce/KEY     and the same for scrape
+ *     /announce  /announce/  /announce.php  /KEY/announce  /announce/KEY    and the same of scrape
  *
  * The key of a private tracker is passed on in the QUERY record and not judged here.
  */
@@ -51,7 +51,7 @@ export function targetQuery(target: usize, end: usize): usize {
 }
 
 /** Absolute targets, which proxies send, name the host once more (RFC 9112, 3.2.2). */
-function skipAuthority(target: usize, end: usize): usize {
+export function skipAuthority(target: usize, end: usize): usize {
   let host = target;
   if (end - target > 8 && lower8(target) == HTTPS_SCHEME) host += 8;
   else if (end - target > 7 && (lower8(target) & SEVEN_BYTES) == HTTP_SCHEME) host += 7;

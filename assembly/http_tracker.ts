@@ -1,8 +1,8 @@
 /**
  * Announce and scrape over HTTP (BEP 3, 7, 21, 23, 24, 31, 48): a QUERY record in, a body out.
  *
- * Bodies are bencoded dictionaries with sorted keys and nothing behind them. What a client did wrong
- * is told in a failure, never in the status of HTTP, which clients do not read.
+ * Bodies are bencoded dictionaries with sorted keys and nothing behind them. What a client did
+ * wrong is told in a failure, never in the status of HTTP, which clients do not read.
  */
 import {
   ADDRESS_BYTES,
@@ -107,6 +107,8 @@ const STRING: u32 = 0x3a; // :
 const LIST: u32 = 0x6c; // l
 const ID_SIZE: u32 = 20;
 const PORT_SIZE: u32 = 2;
+/** Farther than what is written before an address, the slack of copying it included. */
+const IP_ROOM: u32 = 48;
 /** The other family's part of the peers, one in so many at least, where it has them. */
 const OTHER_SHARE: u32 = 4;
 
@@ -272,7 +274,7 @@ function writePeerList(request: usize, out: usize): usize {
 
 function writePeer(out: usize, key: usize, kind: u32, peerId: usize): usize {
   // The length of the address is known when it is written: into a place behind, then moved.
-  const room = out + textLength(HTTP_TEXT_PEER_IP) + 4;
+  const room = out + IP_ROOM;
   const ipLength: u32 = writeIp(room, key, kind) - room;
   out = writeDecimal(writeText(out, HTTP_TEXT_PEER_IP), ipLength);
   store<u8>(out++, STRING);
@@ -329,8 +331,8 @@ export function answerScrape(
 }
 
 /**
- * A failure with one of the HTTP_TEXT_* reasons. Intervals keep clients from asking at once again; a
- * mistake of the client's will be one for ever (BEP 31).
+ * A failure with one of the HTTP_TEXT_* reasons. Intervals keep clients from asking at once again;
+ * a mistake of the client's will be one for ever (BEP 31).
  */
 function fail(worker: usize, counter: u32, text: u32, out: usize): usize {
   count(worker, counter);

@@ -22,6 +22,7 @@ import {
   URL_DATA_MAX,
   WORKER_INFO_HASHES,
   WORKER_QUERY,
+  WORKER_SCRATCH,
 } from "./layout";
 import { equalInfoHash, hexDigit, loadWire32, loadWire64 } from "./bytes";
 import { findByte } from "./scan";
@@ -39,6 +40,7 @@ const ZERO: u32 = 0x30;
 const ONE: u32 = 0x31;
 const ID_SIZE: u32 = 20;
 const PORT_MAX: u32 = 65535;
+const SCRATCH_SIZE: u32 = 48;
 
 // Names of parameters and events, as they lie in memory, the last one cut to its length.
 const INFO_HASH: u64 = 0x7361685f6f666e69; // info_has
@@ -54,7 +56,10 @@ const COMPLETED: u64 = 0x6574656c706d6f63; // complete
 const STOPPED: u64 = 0x646570706f7473;
 const PAUSED: u64 = 0x646573756170;
 
-/** Reads a query without its question mark. @param hashCountMax Info hashes beyond it are ignored. */
+/**
+ * Reads a query without its question mark.
+ * @param hashCountMax Info hashes beyond it are ignored.
+ */
 export function parseQuery(worker: usize, ptr: usize, end: usize, hashCountMax: u32): void {
   const query = worker + WORKER_QUERY;
   memory.fill(query, 0, QUERY_KEY); // The key came with the path.
@@ -84,8 +89,25 @@ function parseParameter(
   hashCountMax: u32,
 ): void {
   const nameLength: u32 = nameEnd - name;
-  const value = nameEnd + 1;
+  let value = nameEnd + 1;
   const nameWord = word(name, nameLength);
+  if (nameLength == 9 && nameWord == INFO_HASH && load<u8>(name, 8) == 0x68) {
+    addInfoHash(worker, query, value, end, hashCountMax);
+    return;
+  }
+  if (nameLength == 7 && nameWord == PEER_ID) {
+    const isWhole = decode(query + QUERY_PEER_ID, value, end, ID_SIZE) == ID_SIZE;
+    store<u32>(query, <u32> isWhole, QUERY_HAS_PEER_ID);
+    return;
+  }
+  if (findByte(value, end, PERCENT) < end) {
+    // Nobody needs to encode what the others hold; a value that is long then is none of them.
+    const scratch = worker + WORKER_SCRATCH;
+    const byteLength = decode(scratch, value, end, SCRATCH_SIZE);
+    if (byteLength < 0 || <u32> byteLength > SCRATCH_SIZE) return;
+    value = scratch;
+    end = scratch + byteLength;
+  }
   switch (nameLength) {
     case 4:
       if (nameWord == PORT) store<u32>(query, parsePort(value, end), QUERY_PORT);
@@ -95,18 +117,10 @@ function parseParameter(
       if (nameWord == EVENT) store<u32>(query, parseEvent(value, end), QUERY_EVENT);
       break;
     case 7:
-      if (nameWord == PEER_ID) {
-        const isWhole = decode(query + QUERY_PEER_ID, value, end, ID_SIZE) == ID_SIZE;
-        store<u32>(query, <u32> isWhole, QUERY_HAS_PEER_ID);
-      } else if (nameWord == NUM_WANT) {
+      if (nameWord == NUM_WANT) {
         store<i32>(query, parseNumWant(value, end), QUERY_NUM_WANT);
       } else if (nameWord == COMPACT) {
         store<u32>(query, <u32> !isDigit(value, end, ZERO), QUERY_IS_COMPACT);
-      }
-      break;
-    case 9:
-      if (nameWord == INFO_HASH && load<u8>(name, 8) == 0x68) {
-        addInfoHash(worker, query, value, end, hashCountMax);
       }
       break;
     case 10:

@@ -64,7 +64,7 @@ const REFUSALS: Readonly<Record<number, [status: string, sentence: string]>> = {
     "503 Service Unavailable",
     "There are too many connections: come again later.\n",
   ],
-  [REFUSAL_VERSION]: ["505 HTTP Version Not Supported", "This tracker speaks HTTP/1.1.\n"],
+  [REFUSAL_VERSION]: ["400 Bad Request", "This tracker speaks HTTP/1.1.\n"],
   [REFUSAL_FORWARDED]: ["400 Bad Request", "The proxy does not say for whom it asks.\n"],
   [REFUSAL_BODY]: ["400 Bad Request", "A request to a tracker has no body.\n"],
 };

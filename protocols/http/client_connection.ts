@@ -13,7 +13,9 @@ import type { Admission } from "./connection_limits.ts";
 export interface TimeLimits {
   /** For its next request, once it has been answered. */
   idleSeconds: number;
-  /** For a whole request, the TLS handshake before the first one included; and to take an answer. */
+  /**
+   * For a whole request, the TLS handshake before the first one included; and to take an answer.
+   */
   requestSeconds: number;
 }
 
@@ -82,6 +84,8 @@ export class Client {
     const conn = this.#conn;
     const idleInput = this.#idleInput!;
     let isIdle = true;
+    /** Whether nothing has come since the last answer. */
+    let isResting = false;
     while (!core.isEnding(connection)) {
       const received = await conn.read(isIdle ? idleInput : core.inputOf(connection));
       if (received === null || this.#lateAnswer !== undefined) return;
@@ -96,12 +100,14 @@ export class Client {
         } while (byteLength > 0);
         this.#isWriting = false;
         isIdle = core.isIdle(connection);
-        if (isIdle && Client.#isDraining) return;
+        if (Client.#isDraining) return isIdle ? undefined : await this.#linger();
+        isResting = isIdle;
         this.deadline = Client.now +
           (isIdle ? this.#limits.idleSeconds : this.#limits.requestSeconds);
       } else {
         // A request has begun; what follows of it does not gain it more time.
-        if (isIdle) this.deadline = Client.now + this.#limits.requestSeconds;
+        if (isResting) this.deadline = Client.now + this.#limits.requestSeconds;
+        isResting = false;
         isIdle = core.isIdle(connection);
       }
     }
@@ -141,9 +147,13 @@ export class Client {
     await this.#lateAnswer;
   }
 
-  /** Ends it if nothing is under way; otherwise it ends by itself after the answer. */
-  drain(): void {
+  /** From now on connections end after the answers that are under way. */
+  static beginDrain(): void {
     Client.#isDraining = true;
+  }
+
+  /** Ends it if nothing is under way. */
+  closeIfIdle(): void {
     const isIdle = this.#connection === NO_CONNECTION ||
       (!this.#isWriting && this.#core.isIdle(this.#connection));
     if (isIdle) this.close();

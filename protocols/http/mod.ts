@@ -53,7 +53,7 @@ export async function startHttp(
       const loaded = await loadTls({ ...fresh, network: { ...fresh.network, enable_tls: true } });
       if (loaded!.cert === tls.cert && loaded!.key === tls.key) return;
       tls = loaded;
-      await Promise.all(workers.map((worker) => worker.request({ kind: "ask", question: loaded })));
+      await Promise.all(workers.map((worker) => worker.ask(loaded)));
       getLogger("http").info("New connections get the new certificate");
     },
   });

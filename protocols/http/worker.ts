@@ -35,6 +35,7 @@ const SLICES_MAX = 1024;
 const ACCEPT_PAUSE_MILLISECONDS = 50;
 const TICK_MILLISECONDS = 1_000;
 const DRAIN_TICK_MILLISECONDS = 25;
+const DRAIN_READ_MILLISECONDS = 100;
 /** Less than the pool waits. */
 const DRAIN_MILLISECONDS = 800;
 
@@ -105,7 +106,10 @@ async function drain(): Promise<void> {
   listeners = [];
   closeListeners(closed);
   const deadline = performance.now() + DRAIN_MILLISECONDS;
-  for (const client of clients) client.drain();
+  Client.beginDrain();
+  // What was sent before the end is read first.
+  await new Promise((resolve) => setTimeout(resolve, DRAIN_READ_MILLISECONDS));
+  for (const client of clients) client.closeIfIdle();
   while (clients.size > 0 && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MILLISECONDS));
   }
