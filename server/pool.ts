@@ -10,17 +10,29 @@ import { StartError } from "./errors.ts";
 
 /** What a worker is told, in this order: `start`, any number of `ask`, `stop`. */
 type ToWorker =
-  | { kind: "start"; start: unknown }
+  | { kind: "start"; start: unknown; lifeLock: string }
   | { kind: "ask"; question: unknown }
   | { kind: "stop" };
 
 /** What a worker tells; `started` and `answer` carry what its functions returned. */
 type FromWorker =
+  | { kind: "alive" }
   | { kind: "started" | "answer"; result: unknown }
   | { kind: "refused"; message: string; exitStatus: number | undefined }
   | { kind: "stopped" };
 
 const STOP_MILLISECONDS = 1_000;
+
+/** Web Locks, which Deno 2.9 has and declares no types for. */
+interface LockManager {
+  request(
+    name: string,
+    options: { signal?: AbortSignal },
+    whileHeld: () => unknown,
+  ): Promise<unknown>;
+}
+
+const { locks } = navigator as unknown as { locks: LockManager };
 
 /** How to start one worker. */
 export interface WorkerSpec {
@@ -36,11 +48,16 @@ export interface WorkerSpec {
 export class PoolWorker {
   readonly name: string;
   readonly #worker: Worker;
+  readonly #onDeath: (error: Error) => void;
+  readonly #lifeLock = `riptide worker ${crypto.randomUUID()}`;
+  readonly #watching = new AbortController();
   #pending: PromiseWithResolvers<unknown> | undefined;
   readonly #stopped = Promise.withResolvers<void>();
+  #death: Error | undefined;
 
   constructor(spec: WorkerSpec, onDeath: (error: Error) => void) {
     this.name = spec.name;
+    this.#onDeath = onDeath;
     this.#worker = new Worker(spec.url, {
       type: "module",
       name: spec.name,
@@ -49,15 +66,22 @@ export class PoolWorker {
     this.#worker.onmessage = (event: MessageEvent<FromWorker>) => this.#receive(event.data);
     this.#worker.onerror = (event) => {
       event.preventDefault();
-      const error = new Error(`Worker ${spec.name} died: ${event.message}`);
-      this.#pending?.reject(error);
-      this.#stopped.resolve();
-      onDeath(error);
+      this.#die(event.message);
     };
   }
 
-  /** Sends one message and waits for what it brings about. */
-  request(message: ToWorker): Promise<unknown> {
+  /** Has it start; resolves with what its `start` returned. */
+  start(start: unknown): Promise<unknown> {
+    return this.#request({ kind: "start", start, lifeLock: this.#lifeLock });
+  }
+
+  /** Asks it something; one question at a time. */
+  ask(question: unknown): Promise<unknown> {
+    return this.#request({ kind: "ask", question });
+  }
+
+  #request(message: ToWorker): Promise<unknown> {
+    if (this.#death !== undefined) return Promise.reject(this.#death);
     this.#pending = Promise.withResolvers();
     this.#worker.postMessage(message);
     return this.#pending.promise;
@@ -65,6 +89,7 @@ export class PoolWorker {
 
   /** Asks it to end and makes sure that it does. */
   async stop(): Promise<void> {
+    this.#watching.abort();
     this.#worker.postMessage({ kind: "stop" } satisfies ToWorker);
     const timer = setTimeout(() => this.#stopped.resolve(), STOP_MILLISECONDS);
     await this.#stopped.promise;
@@ -72,8 +97,29 @@ export class PoolWorker {
     this.#worker.terminate();
   }
 
+  #die(reason: string): void {
+    if (this.#death !== undefined) return;
+    this.#death = new Error(`Worker ${this.name} died: ${reason}`);
+    this.#pending?.reject(this.#death);
+    this.#stopped.resolve();
+    this.#onDeath(this.#death);
+  }
+
+  /**
+   * Waits for the lock that the worker holds as long as it lives. `close()` and `Deno.exit()` end a
+   * worker without an error; that the lock is free then is all that can be seen of it (Deno 2.9.6).
+   */
+  #watch(): void {
+    const { signal } = this.#watching;
+    locks.request(this.#lifeLock, { signal }, () => this.#die("it ended by itself"))
+      .catch(() => {}); // Aborted: it is being stopped.
+  }
+
   #receive(message: FromWorker): void {
     switch (message.kind) {
+      case "alive":
+        this.#watch();
+        break;
       case "started":
       case "answer":
         this.#pending?.resolve(message.result);
@@ -111,7 +157,7 @@ export class WorkerPool {
   async start<T>(spec: WorkerSpec): Promise<{ worker: PoolWorker; result: T }> {
     const worker = new PoolWorker(spec, (error) => this.fail(error));
     this.#workers.push(worker);
-    const result = await worker.request({ kind: "start", start: spec.start });
+    const result = await worker.start(spec.start);
     return { worker, result: result as T };
   }
 
@@ -147,6 +193,10 @@ export function serveWorker<Start, Question>(program: WorkerProgram<Start, Quest
       return;
     }
     try {
+      if (data.kind === "start") {
+        await holdForLife(data.lifeLock);
+        scope.postMessage({ kind: "alive" });
+      }
       const result = data.kind === "start"
         ? await program.start(data.start as Start)
         : await program.answer?.(data.question as Question);
@@ -156,4 +206,14 @@ export function serveWorker<Start, Question>(program: WorkerProgram<Start, Quest
       scope.postMessage({ kind: "refused", message: message ?? String(error), exitStatus });
     }
   };
+}
+
+/** Takes a lock that is free again when this worker has ended, however it ends. */
+function holdForLife(name: string): Promise<void> {
+  return new Promise((resolve) => {
+    locks.request(name, {}, () => {
+      resolve();
+      return new Promise<never>(() => {});
+    });
+  });
 }

@@ -152,7 +152,7 @@ async function loadRules(housekeeper: PoolWorker, config: TrackerConfig): Promis
     denyClientsPath: access_list.deny_clients_path,
     trustedProxies: network.trusted_proxies ?? [],
   };
-  const loaded = await housekeeper.request({ kind: "ask", question }) as LoadedRules;
+  const loaded = await housekeeper.ask(question) as LoadedRules;
   if (question.mode === "off" && loaded.denyRanges === 0) return;
   getLogger("access").info(
     "Access list is {mode} with {infoHashes} torrents; {denyRanges} ranges of clients are denied",

@@ -1,0 +1,146 @@
+/** Workers that live and die: every death is noticed, every stop ends. */
+import { strict as assert } from "node:assert";
+import { StartError } from "../../server/errors.ts";
+import { type PoolWorker, WorkerPool } from "../../server/pool.ts";
+import type { PoolWorkerStart, Question } from "../fixtures/pool_worker.ts";
+import { elapse, within } from "../support/deadline.ts";
+
+/** Above the pool's own limit of a second. */
+const STOP_DEADLINE_MS = 1_900;
+const DEADLINE_MS = 10_000;
+
+async function start(
+  pool: WorkerPool,
+  options: PoolWorkerStart = {},
+  name = "test",
+): Promise<{ worker: PoolWorker; result: string }> {
+  const url = new URL("../fixtures/pool_worker.ts", import.meta.url);
+  const starting = pool.start<string>({ name, url, permissions: "none", start: options });
+  return await within(starting, { deadlineMs: DEADLINE_MS, what: "the worker's start" });
+}
+
+function stop(pool: WorkerPool): Promise<void> {
+  return within(pool.stop(() => {}), { deadlineMs: STOP_DEADLINE_MS, what: "the pool's stop" });
+}
+
+/** The error that the pool fails with. */
+function failure(pool: WorkerPool): Promise<Error> {
+  return within(pool.failed, { deadlineMs: DEADLINE_MS, what: "the pool's failure" });
+}
+
+/** Whether the pool has failed by now. */
+async function hasFailed(pool: WorkerPool): Promise<boolean> {
+  return await Promise.race([pool.failed.then(() => true), elapse(100).then(() => false)]);
+}
+
+Deno.test("a worker starts, answers and stops", async () => {
+  const pool = new WorkerPool();
+  const { worker, result } = await start(pool);
+  assert.equal(result, "started well");
+  assert.equal(await worker.ask("what?"), "what?");
+  assert.equal(await worker.ask("and?"), "and?");
+  let woken = 0;
+  await within(pool.stop(() => void ++woken), { deadlineMs: STOP_DEADLINE_MS, what: "the stop" });
+  assert.equal(woken, 1);
+  assert.equal(await hasFailed(pool), false, "A stop is no death");
+});
+
+Deno.test("a start that is refused says why, with the exit status", async () => {
+  const pool = new WorkerPool();
+  await assert.rejects(start(pool, { onStart: "refuse" }), (error) => {
+    assert.ok(error instanceof StartError);
+    assert.equal(error.message, "Cannot listen: it is in use");
+    assert.equal(error.exitStatus, 69);
+    return true;
+  });
+  await assert.rejects(start(pool, { onStart: "throw" }), /Not what I expected/);
+  assert.equal(await hasFailed(pool), false, "Whoever started it has been told");
+  await stop(pool);
+});
+
+Deno.test("a question that is refused rejects, and the worker goes on", async () => {
+  const pool = new WorkerPool();
+  const { worker } = await start(pool);
+  await assert.rejects(worker.ask("refuse" satisfies Question), { exitStatus: 78 });
+  assert.equal(await worker.ask("still there?"), "still there?");
+  await stop(pool);
+});
+
+const DEATHS: [how: Question, message: RegExp][] = [
+  ["throw", /Worker udp 1 died: .*Lost my way/],
+  ["trap", /Worker udp 1 died: .*unreachable/],
+  ["close", /Worker udp 1 died: it ended by itself$/],
+  ["exit", /Worker udp 1 died: it ended by itself$/],
+];
+
+for (const [how, message] of DEATHS) {
+  Deno.test(`a worker that ends by ${how} is noticed, and the others can be stopped`, async () => {
+    const pool = new WorkerPool();
+    await start(pool, {}, "udp 0");
+    const { worker } = await start(pool, {}, "udp 1");
+    assert.equal(await hasFailed(pool), false);
+    await worker.ask(how);
+    assert.match((await failure(pool)).message, message);
+    await assert.rejects(worker.ask("still there?"), message, "The dead answer nothing");
+    await stop(pool);
+  });
+}
+
+Deno.test("a worker that ends while it starts is noticed", async () => {
+  const pool = new WorkerPool();
+  await assert.rejects(start(pool, { onStart: "close" }), /died: it ended by itself/);
+  await stop(pool);
+});
+
+Deno.test("an error that a worker's promise loses is noticed", async () => {
+  const pool = new WorkerPool();
+  await start(pool, { onStart: "reject_later" });
+  assert.match((await failure(pool)).message, /died: .*Later/);
+  await stop(pool);
+});
+
+Deno.test("a worker whose file cannot be loaded is noticed", async () => {
+  const pool = new WorkerPool();
+  const url = new URL("../fixtures/no_such_worker.ts", import.meta.url);
+  const starting = pool.start({ name: "none", url, permissions: "none", start: {} });
+  const waiting = within(starting, { deadlineMs: DEADLINE_MS, what: "the failure" });
+  await assert.rejects(waiting, /^Error: Worker none died: /);
+  await stop(pool);
+});
+
+for (const onStop of ["throw", "hang"] as const) {
+  Deno.test(`stopping ends in bounded time when a worker's stop would ${onStop}`, async () => {
+    const pool = new WorkerPool();
+    await start(pool, { onStop });
+    await start(pool);
+    await stop(pool);
+    assert.equal(await hasFailed(pool), false);
+  });
+}
+
+Deno.test("stopping ends in bounded time when a worker never started or never returns", async () => {
+  const pool = new WorkerPool();
+  const url = new URL("../fixtures/pool_worker.ts", import.meta.url);
+  pool.start({ name: "hung", url, permissions: "none", start: { onStart: "hang" } });
+  const { worker } = await start(pool);
+  await worker.ask("spin" satisfies Question);
+  await stop(pool);
+});
+
+Deno.test("a failure that the pool cannot see can be told, once", async () => {
+  const pool = new WorkerPool();
+  await start(pool);
+  pool.fail(new Error("Worker 3 hangs"));
+  pool.fail(new Error("Worker 4 hangs"));
+  assert.equal((await failure(pool)).message, "Worker 3 hangs");
+  await stop(pool);
+});
+
+Deno.test("failures during a stop are none", async () => {
+  const pool = new WorkerPool();
+  await start(pool);
+  const stopping = stop(pool);
+  pool.fail(new Error("Too late"));
+  await stopping;
+  assert.equal(await hasFailed(pool), false);
+});
