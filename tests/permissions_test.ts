@@ -1,6 +1,6 @@
 /**
- * The ways around a grant, tried from inside a worker that has it. What a grant itself refuses is in
- * conformance/permissions_test.ts.
+ * The ways around a grant, tried from inside a worker that has it. What a grant itself refuses is
+ * in conformance/permissions_test.ts.
  */
 import { strict as assert } from "node:assert";
 import { LIBC_PATHS } from "../protocols/udp/libc.ts";
@@ -14,7 +14,9 @@ const SUBNETS = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
 /** Nobody is there, and no grant names it. */
 const FOREIGN_MODULE = "https://192.0.2.1/module.ts";
 
-/** The grants as the pool gives them; a file of its own is the only one that the housekeeper reads. */
+/**
+ * The grants as the pool gives them; a file of its own is the only one that the housekeeper reads.
+ */
 const GRANTS: Record<string, (list: string) => Deno.PermissionOptions> = {
   "sandboxed driver": () => ({ net: netGrant(parseListenAddress("127.0.0.1:3000"), SUBNETS) }),
   "native driver": () => ({ ffi: [...LIBC_PATHS.x86_64, ...LIBC_PATHS.aarch64] }),

@@ -64,7 +64,10 @@ async function startSandboxedWorkers(
  * The listening address and the subnets of its family's clients. Deno 2.9 cannot name an IPv6
  * subnet, so a worker on an IPv6 address may reach any network (docs/decisions/0001-ipv6-grant.md).
  */
-export function netGrant(address: ListenAddress, clientSubnets: readonly string[]): true | string[] {
+export function netGrant(
+  address: ListenAddress,
+  clientSubnets: readonly string[],
+): true | string[] {
   if (address.family === 6) return true;
   const subnets = clientSubnets.filter((subnet) => parseCidr(subnet).family === 4);
   return [formatListenAddress(address), ...subnets];
