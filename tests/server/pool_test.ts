@@ -118,7 +118,7 @@ for (const onStop of ["throw", "hang"] as const) {
   });
 }
 
-Deno.test("stopping ends in bounded time when a worker hangs in its start or in a loop", async () => {
+Deno.test("stopping ends in bounded time when a worker hangs in its start or loops", async () => {
   const pool = new WorkerPool();
   const url = new URL("../fixtures/pool_worker.ts", import.meta.url);
   pool.start({ name: "hung", url, permissions: "none", start: { onStart: "hang" } });
