@@ -40,6 +40,9 @@ export class Client {
   readonly #connection: Connection;
   readonly #idleInput: Uint8Array | undefined;
   readonly #limits: TimeLimits;
+  #isShakingHands = false;
+  /** Whether its handshake is to be its end. */
+  #isLate = false;
   #isWriting = false;
   #isClosed = false;
   #lateAnswer: Promise<void> | undefined;
@@ -66,16 +69,29 @@ export class Client {
   /** Serves until the connection has ended; rejects only for a fault of the core's. */
   async serve(): Promise<void> {
     try {
+      if ("handshake" in this.#conn) await this.#shakeHands(this.#conn as Deno.TlsConn);
       if (this.#connection === NO_CONNECTION) await this.#turnAway();
       else await this.#answerAll();
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) throw error;
-      if (!this.#isClosed) this.#core.count(COUNT_CONNECTIONS_BROKEN);
+      if (!this.#isClosed && !this.#isLate) this.#core.count(COUNT_CONNECTIONS_BROKEN);
     } finally {
       this.close();
       await this.#lateAnswer;
       if (this.#connection !== NO_CONNECTION) this.#core.close(this.#connection);
     }
+  }
+
+  /**
+   * Deno 2.9.6 keeps the socket of a TLS connection that is closed within its handshake until the
+   * client ends it (rustls-tokio-stream waits when it is dropped). So it is not closed but watched,
+   * and counts as a connection as long as it is one.
+   */
+  async #shakeHands(conn: Deno.TlsConn): Promise<void> {
+    this.#isShakingHands = true;
+    await conn.handshake();
+    this.#isShakingHands = false;
+    if (this.#isLate) throw new Deno.errors.TimedOut("The handshake took too long");
   }
 
   async #answerAll(): Promise<void> {
@@ -137,6 +153,11 @@ export class Client {
   async expire(): Promise<void> {
     if (this.#isClosed || this.#lateAnswer !== undefined) return this.close();
     this.#core.count(COUNT_CONNECTIONS_TIMED_OUT);
+    if (this.#isShakingHands) {
+      this.#isLate = true;
+      this.deadline = Infinity;
+      return;
+    }
     const isAsking = this.#connection !== NO_CONNECTION && !this.#isWriting &&
       !this.#core.isEnding(this.#connection);
     const byteLength = isAsking ? this.#core.timeOut(this.#connection) : 0;
