@@ -8,13 +8,13 @@ import { ARIA2, aria2, leecher, LIBTORRENT, libtorrent, type Member } from "./cl
 import { moveFile, refuse, seeder, type SwarmMember, type Tracker } from "./clients/swarm.ts";
 import { TRANSMISSION, transmission } from "./clients/swarm.ts";
 import { Torrent } from "./clients/torrent.ts";
-import { OUTER_IPV4 } from "./clients/transmission.ts";
+import { OUTER_IPV4, OUTER_IPV6 } from "./clients/transmission.ts";
 
 /** See clients_test.ts: Transmission 3.00 wants an outer address, and to be called from others. */
 const MIXED = [`127.0.0.1:0`, `${OUTER_IPV4}:0`];
 
 /** Names for which the tracker's certificate is issued. */
-const NAMES = ["127.0.0.1", "::1", OUTER_IPV4].filter((it) => it !== undefined)
+const NAMES = ["127.0.0.1", "::1", OUTER_IPV4, OUTER_IPV6].filter((it) => it !== undefined)
   .map((address) => `IP:${address}`);
 
 forEachScheme((scheme) => {
@@ -71,6 +71,11 @@ forEachScheme((scheme) => {
       leecher(libtorrent, "127.0.0.2"),
       seeder(libtorrent, "127.0.0.3"),
     ],
+  });
+
+  testMove("Transmission leeches, libtorrent seeds, on IPv6", TRANSMISSION && !!OUTER_IPV6, {
+    addresses: ["[::1]:0", `[${OUTER_IPV6}]:0`],
+    members: [leecher(transmission, OUTER_IPV6!), seeder(libtorrent, "::1")],
   });
 
   const REFUSED: Record<string, Member & { possible: boolean }> = {

@@ -138,7 +138,7 @@ export class Server {
 
   /** The address that a client on `hostname` can ask. */
   addressFor(hostname: string): string {
-    if (hostname.includes(":")) return this.address("[::1]");
+    if (hostname.includes(":")) return this.address(`[${hostname}]`);
     return this.address(hostname.startsWith("127.") ? "127.0.0.1" : hostname);
   }
 

@@ -20,6 +20,11 @@ export const OUTER_IPV4 = Deno.networkInterfaces().find(({ family, address }) =>
   family === "IPv4" && !address.startsWith("127.") && !address.startsWith("169.254.")
 )?.address;
 
+/** The same for IPv6. */
+export const OUTER_IPV6 = Deno.networkInterfaces().find(({ family, address }) =>
+  family === "IPv6" && address !== "::1" && !address.startsWith("fe80:")
+)?.address;
+
 interface TrackerStats {
   hasAnnounced: boolean;
   lastAnnounceSucceeded: boolean;
@@ -170,15 +175,18 @@ export class TransmissionPeer implements Peer {
 
 /** Settings that leave only the tracker to introduce peers. */
 function settingsFor(options: PeerOptions, rpcPort: number): Record<string, unknown> {
+  const { hostname } = options;
   return {
-    "bind-address-ipv4": options.hostname,
+    // It announces from here too: from the IPv4 address unless that is any.
+    "bind-address-ipv4": hostname.includes(":") ? "0.0.0.0" : hostname,
+    "bind-address-ipv6": hostname.includes(":") ? hostname : "::",
     "download-dir": options.directory,
     "dht-enabled": false,
     "lpd-enabled": false,
     "pex-enabled": false,
     "utp-enabled": false,
     "port-forwarding-enabled": false,
-    "peer-port": findFreeTcpPort(options.hostname),
+    "peer-port": findFreeTcpPort(hostname),
     "peer-port-random-on-start": false,
     "preallocation": 0,
     "rpc-bind-address": "127.0.0.1",
