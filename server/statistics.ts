@@ -8,6 +8,11 @@ import {
   COUNT_BYTES_SENT,
   COUNT_CONNECT,
   COUNT_CONNECT_IPV6,
+  COUNT_CONNECTIONS_BROKEN,
+  COUNT_CONNECTIONS_CLOSED,
+  COUNT_CONNECTIONS_OPENED,
+  COUNT_CONNECTIONS_REFUSED,
+  COUNT_CONNECTIONS_TIMED_OUT,
   COUNT_DROP_ACTION,
   COUNT_DROP_CONNECTION_ID,
   COUNT_DROP_DENIED,
@@ -20,11 +25,24 @@ import {
   COUNT_ERROR_EXPIRED_ID,
   COUNT_ERROR_NOT_ALLOWED,
   COUNT_ERROR_PORT,
+  COUNT_ERROR_QUERY,
   COUNT_ERROR_SCRAPE,
   COUNT_ERROR_SENT,
+  COUNT_HTTP_REFUSED,
   COUNT_MEMORY_FULL,
+  COUNT_PROXY_HEADER,
   COUNT_SCRAPE,
   COUNT_SCRAPE_IPV6,
+  REFUSAL_BAD_REQUEST,
+  REFUSAL_BODY,
+  REFUSAL_BUSY,
+  REFUSAL_FORWARDED,
+  REFUSAL_HEADERS,
+  REFUSAL_METHOD,
+  REFUSAL_NOT_FOUND,
+  REFUSAL_TARGET,
+  REFUSAL_TIMEOUT,
+  REFUSAL_VERSION,
 } from "../assembly/layout.ts";
 import { readCounters, readGauges } from "./counters.ts";
 import type { Logger } from "./log.ts";
@@ -47,6 +65,31 @@ const ERRORS: Readonly<Record<string, number>> = {
   port: COUNT_ERROR_PORT,
   scrape: COUNT_ERROR_SCRAPE,
   notAllowed: COUNT_ERROR_NOT_ALLOWED,
+  query: COUNT_ERROR_QUERY,
+};
+
+/** Why an HTTP request was refused: its status is not 200. */
+const REFUSALS: Readonly<Record<string, number>> = {
+  badRequest: COUNT_HTTP_REFUSED + REFUSAL_BAD_REQUEST,
+  notFound: COUNT_HTTP_REFUSED + REFUSAL_NOT_FOUND,
+  method: COUNT_HTTP_REFUSED + REFUSAL_METHOD,
+  timeout: COUNT_HTTP_REFUSED + REFUSAL_TIMEOUT,
+  targetTooLong: COUNT_HTTP_REFUSED + REFUSAL_TARGET,
+  headersTooLong: COUNT_HTTP_REFUSED + REFUSAL_HEADERS,
+  busy: COUNT_HTTP_REFUSED + REFUSAL_BUSY,
+  version: COUNT_HTTP_REFUSED + REFUSAL_VERSION,
+  forwarded: COUNT_HTTP_REFUSED + REFUSAL_FORWARDED,
+  body: COUNT_HTTP_REFUSED + REFUSAL_BODY,
+};
+
+/** What became of connections that were not simply served. */
+const CONNECTIONS: Readonly<Record<string, number>> = {
+  opened: COUNT_CONNECTIONS_OPENED,
+  closed: COUNT_CONNECTIONS_CLOSED,
+  refused: COUNT_CONNECTIONS_REFUSED,
+  timedOut: COUNT_CONNECTIONS_TIMED_OUT,
+  broken: COUNT_CONNECTIONS_BROKEN,
+  withoutProxyHeader: COUNT_PROXY_HEADER,
 };
 
 const MEBIBYTE = 1024 * 1024;
@@ -121,6 +164,7 @@ export function describe(
   };
   const changes = (names: Readonly<Record<string, number>>) =>
     Object.fromEntries(Object.entries(names).map(([name, counter]) => [name, change(counter)]));
+  const refusals = Object.values(REFUSALS);
   const answered = [
     COUNT_CONNECT,
     COUNT_CONNECT_IPV6,
@@ -129,6 +173,7 @@ export function describe(
     COUNT_SCRAPE,
     COUNT_SCRAPE_IPV6,
     COUNT_ERROR_SENT,
+    ...refusals,
   ];
   const gauges = readGauges(memory, now.counters);
   return {
@@ -155,5 +200,20 @@ export function describe(
       kernel: options.knowsKernelDrops ? change(COUNT_DROP_KERNEL) : "unknown",
     },
     errors: changes(ERRORS),
+    ...describeConnections(now, changes),
+  };
+}
+
+/** The properties of protocols that have connections; none where there never was one. */
+function describeConnections(
+  now: Sample,
+  changes: (names: Readonly<Record<string, number>>) => Record<string, number>,
+): Record<string, unknown> {
+  const opened = now.counters[COUNT_CONNECTIONS_OPENED]!;
+  if (opened === 0) return {};
+  return {
+    openConnections: opened - now.counters[COUNT_CONNECTIONS_CLOSED]!,
+    connections: changes(CONNECTIONS),
+    refusals: changes(REFUSALS),
   };
 }
