@@ -70,7 +70,7 @@ for (let round = 0; round < Number(Deno.args[0] ?? 5); ++round) {
   quiet.push(await measure());
   let isBusy = true;
   const reloading = (async () => {
-    while (isBusy) await housekeeper.request({ kind: "ask", question });
+    while (isBusy) await housekeeper.ask(question);
   })();
   busy.push(await measure());
   isBusy = false;
