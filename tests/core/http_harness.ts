@@ -37,9 +37,19 @@ export interface HttpHarnessOptions {
 }
 
 /** What came of some input. */
-export interface Outcome {
-  text: string;
-  isEnding: boolean;
+export class Outcome {
+  readonly bytes: Uint8Array;
+  readonly isEnding: boolean;
+
+  constructor(bytes: Uint8Array, isEnding: boolean) {
+    this.bytes = bytes;
+    this.isEnding = isEnding;
+  }
+
+  /** One character for each byte. */
+  get text(): string {
+    return latin1(this.bytes);
+  }
 }
 
 export class HttpHarness {
@@ -91,7 +101,7 @@ export class HttpHarness {
     );
     const isEnding = this.core.isEnding(connection);
     this.core.close(connection);
-    return { text: latin1(concat(...answers)), isEnding };
+    return new Outcome(concat(...answers), isEnding);
   }
 }
 
