@@ -29,7 +29,7 @@ export const CONTROL_ARENA = 264; // address of the first page
 export const CONTROL_PAGE_COUNT = 268; // u32
 export const CONTROL_PAGE_BITS = 272; // address of the page bitmap, one bit a page, 1 = taken
 
-export const CONTROL_PAGE_LOCK = 320; // lock of the four words below
+export const CONTROL_PAGE_LOCK = 320; // lock of the bitmap and of the three words below
 export const CONTROL_PAGE_HINT = 324; // u32, no free page below this 64-page word of the bitmap
 export const CONTROL_PAGES_USED = 328; // u32
 export const CONTROL_PAGES_PEAK = 332; // u32
@@ -162,7 +162,6 @@ export const SHARD_TORRENTS = 12; // u32
 export const SHARD_SWEEP_GROUP = 16; // u32, where the sweep goes on
 export const SHARD_SWEEP_LANE = 20; // u32
 export const SHARD_SWEEP_PREFIX = 24; // u32 hash prefix within a large swarm
-export const SHARD_FAULTS = 28; // u32, times this shard was emptied after a trap
 
 export const GROUP_SIZE = 64; // one cache line
 export const GROUP_LANES = 12;

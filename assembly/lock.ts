@@ -9,7 +9,7 @@ import { WORKER_HELD_LOCK, WORKER_NUMBER } from "./layout";
 
 const SPIN_COUNT: u32 = 100;
 const CONTENDED: u32 = 0x80;
-/** A lost wake-up (its owner died) costs this long, in nanoseconds, never for ever. */
+/** A lost wake-up costs this long, in nanoseconds, not for ever. */
 const WAIT_LIMIT: i64 = 10_000_000;
 
 /**

@@ -15,8 +15,6 @@ const LIBC_PATHS = [
   "/lib/aarch64-linux-gnu/libc.so.6",
   "/lib64/libc.so.6",
   "/usr/lib/libc.so.6",
-  "/lib/libc.musl-x86_64.so.1",
-  "/lib/libc.musl-aarch64.so.1",
 ];
 
 /** Something that needs permissions of Deno, and the flag that gives them. */

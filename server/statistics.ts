@@ -130,8 +130,10 @@ export function startStatistics(
     timers.push(setInterval(() => {
       const now = sample(memory);
       log.info(
-        "{requestsPerSecond} requests/s, {responsesPerSecond} responses/s, {torrents} torrents, " +
-          "{peersIpv4} + {peersIpv6} peers, {memoryMib} of {memoryLimitMib} MiB, dropped: {drops}",
+        "{requestsPerSecond} requests/s, {responsesPerSecond} responses/s ({connectsPerSecond} " +
+          "connects, {announcesPerSecond} announces, {scrapesPerSecond} scrapes, " +
+          "{errorsPerSecond} errors), {torrents} torrents, {peersIpv4} IPv4 and {peersIpv6} IPv6 " +
+          "peers, {memoryMib} of {memoryLimitMib} MiB, dropped: {drops}",
         describe(memory, lastLine, now, options),
       );
       lastLine = now;

@@ -94,6 +94,7 @@ export async function startTracker<TConfig extends TrackerConfig>(
       addresses: listening,
       failed: pool.failed,
       async reload(fresh) {
+        refuseNewPaths(config, fresh);
         await loadRules(housekeeper, fresh);
         await service.reload?.(fresh);
       },
@@ -141,6 +142,18 @@ async function startHousekeeper(
     start: { core, workerIndex: HOUSEKEEPER_INDEX } satisfies HousekeeperStart,
   });
   return worker;
+}
+
+/** The housekeeper was granted the files that were named at the start, and can read no others. */
+function refuseNewPaths(config: TrackerConfig, fresh: TrackerConfig): void {
+  for (const key of ["path", "deny_clients_path"] as const) {
+    if (fresh.access_list[key] === config.access_list[key]) continue;
+    throw new StartError(
+      `Cannot read a new "access_list.${key}" while running: permission was given for the old one ` +
+        "at the start; start again",
+      EXIT_CONFIG,
+    );
+  }
 }
 
 async function loadRules(housekeeper: PoolWorker, config: TrackerConfig): Promise<void> {

@@ -10,12 +10,12 @@
  */
 import { parseArgs } from "node:util";
 import type { UdpLoadReport } from "../load/udp_report.ts";
+import { freeUdpPort, untilUdpAnswers } from "../readiness.ts";
 
 const SERVER_CORE = "0";
 const LOAD_CORE = "1";
 const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
 const REQUESTS_IN_FLIGHT = 128;
-const START_MILLISECONDS = 20_000;
 
 interface Server {
   name: string;
@@ -64,17 +64,9 @@ const aquatic = (path: string): Server => ({
     "socket_recv_buffer_size = 8000000\n[statistics]\ninterval = 0\n",
 });
 
-/** A port that was free a moment ago. */
-function freePort(): number {
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  const { port } = socket.addr as Deno.NetAddr;
-  socket.close();
-  return port;
-}
-
 /** Starts a server on its core, drives it from the other, ends it. */
 async function measure(server: Server): Promise<Result> {
-  const port = freePort();
+  const port = freeUdpPort();
   const configPath = await Deno.makeTempFile({ suffix: ".toml" });
   await Deno.writeTextFile(configPath, server.config(port));
   const [program, ...programArgs] = ["-c", SERVER_CORE, ...server.command, configPath];
@@ -85,6 +77,7 @@ async function measure(server: Server): Promise<Result> {
     stderr: "null",
   }).spawn();
   try {
+    await untilUdpAnswers(port);
     return await drive(port, child.pid);
   } finally {
     child.kill("SIGTERM");
@@ -104,14 +97,10 @@ async function drive(port: number, serverPid: number): Promise<Result> {
       `[requests]\nnumber_of_torrents = ${args.torrents}\n` +
       `number_of_peers = ${2 * Number(args.torrents)}\n`,
   );
-  const deadline = performance.now() + START_MILLISECONDS;
   try {
-    while (true) {
-      const { success, stdout, stderr } = await runLoad(configPath, serverPid);
-      if (success) return toResult(JSON.parse(new TextDecoder().decode(stdout)));
-      // The server may still be starting: the load test gives up when nobody answers.
-      if (performance.now() > deadline) throw new Error(new TextDecoder().decode(stderr));
-    }
+    const { success, stdout, stderr } = await runLoad(configPath, serverPid);
+    if (!success) throw new Error(new TextDecoder().decode(stderr));
+    return toResult(JSON.parse(new TextDecoder().decode(stdout)));
   } finally {
     await Deno.remove(configPath);
   }

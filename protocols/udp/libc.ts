@@ -20,13 +20,11 @@ export const LIBC_PATHS: Readonly<Record<"x86_64" | "aarch64", readonly string[]
     "/lib/x86_64-linux-gnu/libc.so.6", // Debian, Ubuntu
     "/lib64/libc.so.6", // Fedora, RHEL, openSUSE, Arch
     "/usr/lib/libc.so.6", // Arch
-    "/lib/libc.musl-x86_64.so.1", // Alpine
   ],
   aarch64: [
     "/lib/aarch64-linux-gnu/libc.so.6",
     "/lib64/libc.so.6",
     "/usr/lib/libc.so.6",
-    "/lib/libc.musl-aarch64.so.1",
   ],
 };
 

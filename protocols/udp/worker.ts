@@ -1,5 +1,5 @@
 /**
- * The sandboxed driver: one `Deno.listenDatagram` socket, one datagram at a time.
+ * The sandboxed driver: one `Deno.listenDatagram` socket, a few datagrams under way.
  *
  * Datagrams are received straight into the core's memory and answers are sent straight from it. The
  * worker may listen on its address and answer its clients; it may do nothing else.
@@ -20,7 +20,7 @@ export interface UdpWorkerStart {
 }
 
 /** Datagrams under way at once (docs/BENCHMARKS.md). */
-const SLOT_COUNT = 32;
+const SLOT_COUNT = 8;
 /** Errors in a row, without one datagram between them, that mean that the socket is of no use. */
 const ERRORS_MAX = 1_000;
 
@@ -50,6 +50,7 @@ async function serve(core: Core, slot: number): Promise<void> {
   const { senderBytes } = core;
   const input = core.input.subarray(slot * DATAGRAM_IN_SIZE, (slot + 1) * DATAGRAM_IN_SIZE);
   const output = core.output.subarray(slot * DATAGRAM_OUT_SIZE, (slot + 1) * DATAGRAM_OUT_SIZE);
+  const countSendDrop = () => core.countSendDrop();
   let errorCount = 0;
   while (!isStopping) {
     try {
@@ -59,11 +60,11 @@ async function serve(core: Core, slot: number): Promise<void> {
       const answerLength = core.answerOne(slot, datagram.byteLength);
       errorCount = 0;
       if (answerLength === 0) continue;
-      await socket.send(output.subarray(0, answerLength), client);
+      await socket.send(output.subarray(0, answerLength), client).catch(countSendDrop);
     } catch (error) {
       if (isStopping) return;
+      // An ICMP error that an earlier answer brought back, for instance: the next receive will do.
       if (error instanceof WebAssembly.RuntimeError || ++errorCount === ERRORS_MAX) throw error;
-      core.countSendDrop();
     }
   }
 }

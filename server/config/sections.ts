@@ -94,7 +94,7 @@ export const memory = table("Memory for torrents and peers.", {
     max: 4096,
     unit: "MiB",
     help: "Room for all torrents, peers and lists. Memory is taken from the system as it fills, " +
-      "never beyond this.",
+      "never beyond this; the runtime itself takes about 100 MiB more.",
   }),
 });
 

@@ -15,6 +15,9 @@ import {
 } from "./sections.ts";
 import { memory, statistics, WORKERS_MAX } from "./sections.ts";
 
+/** The core keeps a counter of kernel drops for each socket of a worker. */
+const NATIVE_ADDRESSES_MAX = 16;
+
 /** Clients use a connection id for so long. */
 const CONNECTION_AGE_SECONDS = 60;
 
@@ -152,6 +155,12 @@ function* findErrors(config: UdpConfig): Generator<Finding> {
       ["socket_workers", "network.io"],
       "expected 1 worker, as Deno cannot share a UDP port between threads, " +
         'or network.io = "native"',
+    );
+  }
+  if (network.io === "native" && network.address.length > NATIVE_ADDRESSES_MAX) {
+    yield error(
+      ["network.address", "network.io"],
+      `expected at most ${NATIVE_ADDRESSES_MAX} addresses, as each worker serves them all`,
     );
   }
   if (network.io === "deno" && network.socket_recv_buffer_size !== 0) {
