@@ -114,10 +114,22 @@ export function takeOutput(worker: usize, connection: usize): bool {
 }
 
 export function giveOutput(worker: usize, connection: usize): void {
-  const slice: usize = load<u32>(connection, CONNECTION_OUTPUT);
-  if (slice == 0) return;
-  giveSlice(worker, slice);
+  const output: usize = load<u32>(connection, CONNECTION_OUTPUT);
+  if (output != 0 && output != connection + CONNECTION_OWN_INPUT) giveSlice(worker, output);
   store<u32>(connection, 0, CONNECTION_OUTPUT);
+}
+
+/**
+ * Moves a short answer into the slot, whose input is empty until it is sent: the slice is free for
+ * the next connection, and stays in the processor's cache.
+ */
+export function shortenOutput(worker: usize, connection: usize, byteLength: u32): void {
+  if (byteLength > <u32> CONNECTION_INPUT_SIZE || isSlice(connection)) return;
+  if (load<u32>(connection, CONNECTION_FILLED) != load<u32>(connection, CONNECTION_HEAD)) return;
+  const output = connection + CONNECTION_OWN_INPUT;
+  memory.copy(output, load<u32>(connection, CONNECTION_OUTPUT), byteLength);
+  giveOutput(worker, connection);
+  store<u32>(connection, output, CONNECTION_OUTPUT);
 }
 
 /**

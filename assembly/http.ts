@@ -64,7 +64,7 @@ import {
 } from "./layout";
 import { isDenied } from "./access_rules";
 import { textLength, writeDecimal, writeText } from "./bencode";
-import { compactInput, giveOutput, takeOutput } from "./connections";
+import { compactInput, giveOutput, shortenOutput, takeOutput } from "./connections";
 import { count, countMany } from "./counters";
 import { settleClient } from "./forwarded";
 import { HEAD_UNFINISHED, HEAD_WHOLE, parseHead } from "./http_head";
@@ -155,6 +155,7 @@ function answerRequests(worker: usize, rules: usize, connection: usize): u32 {
     store<u32>(connection, load<u32>(connection, CONNECTION_LINE), CONNECTION_HEAD);
   }
   if (written == 0) giveOutput(worker, connection);
+  else shortenOutput(worker, connection, written);
   if (
     load<u32>(connection, CONNECTION_ENDING) == ENDING_CLOSE &&
     load<u32>(connection, CONNECTION_FILLED) > load<u32>(connection, CONNECTION_HEAD)

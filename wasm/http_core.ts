@@ -179,9 +179,11 @@ export class HttpCore extends Core {
     return this.#exports.turnAwayHttp(this.workerIndex, connection);
   }
 
-  /** The answers to send. */
-  outputOf(connection: Connection, byteLength: number): Uint8Array {
-    return this.#slice(this.#words[(connection + CONNECTION_OUTPUT) >> 2]!, byteLength);
+  /** The answers to send. @param before What it returned last, which may be the same. */
+  outputOf(connection: Connection, byteLength: number, before?: Uint8Array): Uint8Array {
+    const output = this.#words[(connection + CONNECTION_OUTPUT) >> 2]!;
+    const isSame = before?.byteLength === byteLength && before.byteOffset === output;
+    return isSame ? before : this.#slice(output, byteLength);
   }
 
   /** Whether to close the connection once everything is sent. */

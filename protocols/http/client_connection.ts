@@ -99,6 +99,7 @@ export class Client {
     const connection = this.#connection;
     const conn = this.#conn;
     const idleInput = this.#idleInput!;
+    let output: Uint8Array | undefined;
     let isIdle = true;
     /** Whether nothing has come since the last answer. */
     let isResting = false;
@@ -110,7 +111,8 @@ export class Client {
         this.#isWriting = true;
         this.deadline = Client.now + this.#limits.requestSeconds;
         do {
-          const sent = await conn.write(core.outputOf(connection, byteLength));
+          output = core.outputOf(connection, byteLength, output);
+          const sent = await conn.write(output);
           if (sent < byteLength) await this.#writeRest(byteLength, sent);
           byteLength = core.resume(connection);
         } while (byteLength > 0);
