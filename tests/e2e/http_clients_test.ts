@@ -1,7 +1,7 @@
 /** Real clients find each other over HTTP and HTTPS and move a real file. */
 import { HAS_IPV6 } from "../support/configuration.ts";
 import type { Scheme } from "../support/http_client.ts";
-import { forEachScheme, HTTP_IS_THERE, HttpServer } from "../support/http_suite.ts";
+import { forEachScheme, HttpServer } from "../support/http_suite.ts";
 import type { HttpServerOptions } from "../support/http_suite.ts";
 import { type ScrapeCounts, toHex } from "../support/packets.ts";
 import { ARIA2, aria2, leecher, LIBTORRENT, libtorrent, type Member } from "./clients/swarm.ts";
@@ -19,7 +19,7 @@ const NAMES = ["127.0.0.1", "::1", OUTER_IPV4, OUTER_IPV6].filter((it) => it !==
 
 forEachScheme((scheme) => {
   const test = (name: string, possible: boolean, fn: () => Promise<void>) =>
-    Deno.test({ name: `${name} [${scheme}]`, ignore: !HTTP_IS_THERE || !possible, fn });
+    Deno.test({ name: `${name} [${scheme}]`, ignore: !possible, fn });
 
   const testMove = (
     name: string,

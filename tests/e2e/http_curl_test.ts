@@ -3,12 +3,12 @@ import { strict as assert } from "node:assert";
 import { parseDictionary } from "../support/bencode.ts";
 import { HAS_IPV6 } from "../support/configuration.ts";
 import { announceTarget, scrapeTarget } from "../support/http_messages.ts";
-import { forEachScheme, HTTP_IS_THERE, HttpServer } from "../support/http_suite.ts";
+import { forEachScheme, HttpServer } from "../support/http_suite.ts";
 import type { HttpServerOptions } from "../support/http_suite.ts";
 import { randomBytes } from "../support/packets.ts";
 import { curl, type CurlResult, hasCurl } from "./clients/curl.ts";
 
-const CURL = HTTP_IS_THERE && await hasCurl();
+const CURL = await hasCurl();
 /** curl's exit status for a certificate that it does not trust. */
 const UNTRUSTED = 60;
 

@@ -21,6 +21,9 @@ const E = 0x65;
 const I = 0x69;
 const L = 0x6c;
 
+/** Arguments that one call may have. */
+const LATIN1_STEP = 8192;
+
 /** More than any tracker's answer nests. */
 const DEPTH_MAX = 8;
 
@@ -42,28 +45,36 @@ export function parseDictionary(bytes: Uint8Array): Dictionary {
 /** Returns an entry that must be there, and a byte string. */
 export function stringAt(dictionary: Dictionary, key: string): Uint8Array {
   const value = dictionary.get(key);
-  assert.ok(value instanceof Uint8Array, `"${key}" is a string: ${Deno.inspect(dictionary)}`);
+  if (!(value instanceof Uint8Array)) fail(dictionary, `"${key}" is no string`);
   return value;
 }
 
 /** Returns an entry that must be there, and an integer that fits a JavaScript number. */
 export function integerAt(dictionary: Dictionary, key: string): number {
   const value = dictionary.get(key);
-  assert.ok(typeof value === "bigint", `"${key}" is an integer: ${Deno.inspect(dictionary)}`);
-  assert.ok(Number.isSafeInteger(Number(value)), `"${key}" is ${value}`);
+  if (typeof value !== "bigint") fail(dictionary, `"${key}" is no integer`);
+  if (!Number.isSafeInteger(Number(value))) fail(dictionary, `"${key}" is too large`);
   return Number(value);
 }
 
 /** Returns an entry that must be there, and a dictionary. */
 export function dictionaryAt(dictionary: Dictionary, key: string): Dictionary {
   const value = dictionary.get(key);
-  assert.ok(value instanceof Map, `"${key}" is a dictionary: ${Deno.inspect(dictionary)}`);
+  if (!(value instanceof Map)) fail(dictionary, `"${key}" is no dictionary`);
   return value;
+}
+
+function fail(dictionary: Dictionary, what: string): never {
+  assert.fail(`${what}: ${Deno.inspect(dictionary)}`);
 }
 
 /** Returns one character for each byte. */
 export function latin1(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+  let text = "";
+  for (let offset = 0; offset < bytes.length; offset += LATIN1_STEP) {
+    text += String.fromCharCode(...bytes.subarray(offset, offset + LATIN1_STEP));
+  }
+  return text;
 }
 
 class Parser {

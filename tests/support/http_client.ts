@@ -16,6 +16,9 @@ import { ascii, concat } from "./packets.ts";
 /** Long enough for a busy machine; only a failing test waits so long. */
 const REPLY_DEADLINE_MS = 5000;
 
+/** No head of a tracker's response is longer. */
+const HEAD_BYTE_LENGTH_MAX = 4096;
+
 export type Scheme = "http" | "https";
 
 /** Where a tracker listens, and how to speak to it. */
@@ -86,7 +89,7 @@ export class HttpConnection implements AsyncDisposable {
   /** Reads one response, which must be well formed and say how long its body is. */
   async receive(options: { toHead?: boolean } = {}): Promise<Response> {
     const headByteLength = await this.#fillUntil(() => {
-      const index = latin1(this.#received).indexOf("\r\n\r\n");
+      const index = latin1(this.#received.subarray(0, HEAD_BYTE_LENGTH_MAX)).indexOf("\r\n\r\n");
       return index < 0 ? undefined : index + 4;
     }, "a response");
     const head = parseHead(this.#take(headByteLength));
@@ -217,7 +220,7 @@ export class HttpConnection implements AsyncDisposable {
 
   #take(byteLength: number): Uint8Array {
     const taken = this.#received.subarray(0, byteLength);
-    this.#received = this.#received.slice(byteLength);
+    this.#received = this.#received.subarray(byteLength);
     return taken;
   }
 }

@@ -209,7 +209,7 @@ export function parseScraped(response: Response): Map<string, Counts> {
 
 /** Parses the dictionary that a bencoded answer consists of (protocols.md B5: status 200). */
 export function parseBody({ status, body }: Response): Dictionary {
-  assert.equal(status, 200, `Status; body: ${JSON.stringify(latin1(body.subarray(0, 300)))}`);
+  if (status !== 200) assert.fail(`Status ${status}: ${JSON.stringify(latin1(body))}`);
   return parseDictionary(body);
 }
 

@@ -6,14 +6,10 @@
  * their own server.
  */
 import { Authority, type Certificate } from "./certificates.ts";
-import { type Configuration, merge, REPOSITORY } from "./configuration.ts";
+import { type Configuration, merge } from "./configuration.ts";
 import { type Endpoint, HttpConnection, type Scheme } from "./http_client.ts";
 import { type Server, type ServerOptions, startServer } from "./server.ts";
 import { parseAddress } from "./udp_client.ts";
-
-/** Whether there is an HTTP tracker to judge. */
-export const HTTP_IS_THERE = await Deno.stat(new URL("protocols/http/mod.ts", REPOSITORY))
-  .then(() => true, () => false);
 
 export interface HttpServerOptions extends Partial<Omit<ServerOptions, "driver">> {
   /** Names and addresses that its certificate is for, if not the loopback ones. */
@@ -110,7 +106,6 @@ export class HttpSuite {
   constructor(scheme: Scheme, options: HttpServerOptions = {}) {
     this.scheme = scheme;
     this.#options = options;
-    if (!HTTP_IS_THERE) return;
     Deno.test.beforeAll(async () => {
       this.#server = await HttpServer.start(scheme, options);
     });
@@ -123,7 +118,7 @@ export class HttpSuite {
   row(name: string, judge: Judge, options: RowOptions = {}): void {
     Deno.test({
       name: `${name} [${this.scheme}]`,
-      ignore: !HTTP_IS_THERE || (options.ignore ?? false),
+      ignore: options.ignore ?? false,
       // The server outlives the row, and so does the pending read of its log.
       sanitizeOps: false,
       fn: async () => {
@@ -137,7 +132,7 @@ export class HttpSuite {
   ownRow(name: string, own: HttpServerOptions, judge: Judge, options: RowOptions = {}): void {
     Deno.test({
       name: `${name} [${this.scheme}]`,
-      ignore: !HTTP_IS_THERE || (options.ignore ?? false),
+      ignore: options.ignore ?? false,
       sanitizeOps: false, // The server of this file goes on.
       fn: async () => {
         await using server = await HttpServer.start(this.scheme, { ...this.#options, ...own });

@@ -8,7 +8,7 @@ import { strict as assert } from "node:assert";
 import { Authority, type Certificate } from "../../support/certificates.ts";
 import { elapse } from "../../support/deadline.ts";
 import { type Endpoint, HttpConnection } from "../../support/http_client.ts";
-import { HTTP_IS_THERE, tlsConfiguration } from "../../support/http_suite.ts";
+import { tlsConfiguration } from "../../support/http_suite.ts";
 import { randomBytes } from "../../support/packets.ts";
 import { type LogRecord, type Server, startServer } from "../../support/server.ts";
 import { parseAddress } from "../../support/udp_client.ts";
@@ -31,7 +31,6 @@ interface Stage {
 const test = (name: string, judge: (stage: Stage) => Promise<void>, expectErrors = false) =>
   Deno.test({
     name: `${name} [https]`,
-    ignore: !HTTP_IS_THERE,
     fn: async () => {
       await using first = await Authority.create();
       await using second = await Authority.create();

@@ -5,7 +5,7 @@ import { elapse, within } from "../../support/deadline.ts";
 import { type Endpoint, HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, parseAnnounced, parseResponses } from "../../support/http_messages.ts";
 import { parseScraped, scrapeTarget, writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, HTTP_IS_THERE, HttpServer } from "../../support/http_suite.ts";
+import { forEachScheme, HttpServer } from "../../support/http_suite.ts";
 import { ascii, concat, randomBytes } from "../../support/packets.ts";
 
 /** Within it the tracker has ended, whatever its clients do. */
@@ -15,7 +15,6 @@ forEachScheme((scheme) => {
   const test = (name: string, judge: (server: HttpServer) => Promise<void>) =>
     Deno.test({
       name: `${name} [${scheme}]`,
-      ignore: !HTTP_IS_THERE,
       fn: async () => {
         await using server = await HttpServer.start(scheme);
         await judge(server);

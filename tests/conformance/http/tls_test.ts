@@ -4,7 +4,7 @@ import { Authority, type Certificate } from "../../support/certificates.ts";
 import { within } from "../../support/deadline.ts";
 import { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, writeRequest } from "../../support/http_messages.ts";
-import { HTTP_IS_THERE, HttpSuite, tlsConfiguration } from "../../support/http_suite.ts";
+import { HttpSuite, tlsConfiguration } from "../../support/http_suite.ts";
 import { ascii, randomBytes } from "../../support/packets.ts";
 import { runFailing, startServer } from "../../support/server.ts";
 import { parseAddress } from "../../support/udp_client.ts";
@@ -133,7 +133,6 @@ const FORMATS: Record<string, { kind: "ec" | "rsa"; commands: (leaf: string) => 
 const test = (name: string, fn: (authority: Authority) => Promise<void>) =>
   Deno.test({
     name: `${name} [https]`,
-    ignore: !HTTP_IS_THERE,
     sanitizeOps: false, // The servers of this file go on.
     fn: async () => {
       await using authority = await Authority.create();
