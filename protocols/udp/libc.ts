@@ -13,6 +13,7 @@
 
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED } from "./linux.ts";
 import { EHOSTUNREACH, EINVAL, EMFILE, ENETUNREACH, ENOBUFS, EPERM } from "./linux.ts";
+import { MADV_HUGEPAGE } from "./linux.ts";
 
 /** Where Linux distributions keep the C library. Deno grants and opens it by its exact path. */
 export const LIBC_PATHS: Readonly<Record<"x86_64" | "aarch64", readonly string[]>> = {
@@ -39,6 +40,7 @@ const SYMBOLS = {
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
   recvmmsg: { parameters: ["i32", "usize", "u32", "i32", "usize"], result: "i32" },
   sendmmsg: { parameters: ["i32", "usize", "u32", "i32"], result: "i32" },
+  madvise: { parameters: ["usize", "usize", "i32"], result: "i32" },
   errnoAddress: { name: "__errno_location", parameters: [], result: "usize" },
   // memcpy() returns where it copied to: of 0 bytes, it tells the address of a view.
   addressOf: { name: "memcpy", parameters: ["buffer", "buffer", "usize"], result: "usize" },
@@ -92,6 +94,16 @@ export class Libc {
     const view = new Uint8Array(buffer) as Uint8Array<ArrayBuffer>;
     return this.symbols.addressOf(view, view, 0n);
   }
+}
+
+/**
+ * Asks for huge pages behind a buffer: fewer misses of the address translation in tables that are
+ * read at random. A kernel without them refuses, and nothing is lost.
+ * @returns Whether the kernel agreed.
+ */
+export function adviseHugePages(libc: Libc, buffer: ArrayBufferLike): boolean {
+  const byteLength = BigInt(buffer.byteLength);
+  return libc.symbols.madvise(libc.addressOf(buffer), byteLength, MADV_HUGEPAGE) === 0;
 }
 
 let opened: Libc | undefined;

@@ -39,6 +39,8 @@ export const MSG_WAITFORONE = 0x10000;
 
 export const POLLIN = 1;
 
+export const MADV_HUGEPAGE = 14;
+
 export const EPERM = 1;
 export const EINTR = 4;
 export const EAGAIN = 11;

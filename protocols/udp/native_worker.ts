@@ -12,7 +12,7 @@ import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
 import { serveWorker } from "../../server/pool.ts";
 import { Core } from "../../wasm/core.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
-import { LibcError, openLibc } from "./libc.ts";
+import { adviseHugePages, LibcError, openLibc } from "./libc.ts";
 import { MSG_DONTWAIT, MSG_WAITFORONE } from "./linux.ts";
 import { SocketPoll, UdpSocket } from "./udp_socket.ts";
 
@@ -76,7 +76,9 @@ class NativeLoop {
     this.#core = core;
     this.#sockets = sockets;
     const { buffer } = core.memory;
-    const hostBase = openLibc().addressOf(buffer);
+    const libc = openLibc();
+    const hostBase = libc.addressOf(buffer);
+    adviseHugePages(libc, buffer);
     const { receiveHeaders, sendHeaders } = core.prepareBatch(hostBase);
     this.#receiveHeaders = hostBase + BigInt(receiveHeaders);
     this.#sendHeaders = hostBase + BigInt(sendHeaders);
