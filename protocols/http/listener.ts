@@ -13,7 +13,7 @@ export function openListener(
   try {
     return tls === undefined
       ? Deno.listen({ hostname, port, reusePort: true })
-      : Deno.listenTls({ hostname, port, reusePort: true, alpnProtocols: ["http/1.1"], ...tls });
+      : Deno.listenTls({ hostname, port, reusePort: true, alpnProtocols: ["http/1.1", "http/1.0"], ...tls });
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw new StartError(
