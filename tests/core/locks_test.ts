@@ -8,11 +8,13 @@ import {
   COUNT_COMPLETED,
   COUNT_MEMORY_FULL,
   COUNT_PEERS_EXPIRED,
+  TEXT_NOT_ALLOWED,
 } from "../../assembly/layout.ts";
 import { readCounters, readGauges } from "../../server/counters.ts";
 import { writeStop } from "../../wasm/memory.ts";
+import { TEXTS } from "../../wasm/texts.ts";
 import { writeScrape } from "../model/packets.ts";
-import { within } from "../support/deadline.ts";
+import { elapse, within } from "../support/deadline.ts";
 import { parseReply, type ReplyOf } from "../support/packets.ts";
 import {
   type AnnounceTask,
@@ -148,11 +150,13 @@ async function hammer(build: Build, steps: number): Promise<void> {
 /** Waits until the first list is in force. */
 async function untilForbidden(harness: Harness): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
-  harness.announce({ torrent: FORBIDDEN_TORRENT, port: 1, event: 3 });
-  while (harness.core.output[3] !== 3) {
+  harness.become(STALE_ADDRESS);
+  while (true) {
+    const length = harness.stopped(FORBIDDEN_TORRENT, 1);
+    const reply = parseReply(harness.core.output.subarray(0, length), "IPv4");
+    if (reply.kind === "error") return assert.equal(reply.message, TEXTS[TEXT_NOT_ALLOWED]);
     assert.ok(performance.now() < deadline, "No list came into force");
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    harness.announce({ torrent: FORBIDDEN_TORRENT, port: 1, event: 3 });
+    await elapse(1);
   }
 }
 
