@@ -1,6 +1,6 @@
 /**
- * Runs every benchmark for a moment: that they run, and that the load test finds the answers of both
- * drivers right, is all that this shows. Ends with status 1 when one does not.
+ * Runs every benchmark for a moment: that they run, and that the load test finds the answers of
+ * both drivers right, is all that this shows. Ends with status 1 when one does not.
  */
 import { freeUdpPort, untilUdpAnswers } from "./readiness.ts";
 

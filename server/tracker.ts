@@ -149,8 +149,8 @@ function refuseNewPaths(config: TrackerConfig, fresh: TrackerConfig): void {
   for (const key of ["path", "deny_clients_path"] as const) {
     if (fresh.access_list[key] === config.access_list[key]) continue;
     throw new StartError(
-      `Cannot read a new "access_list.${key}" while running: permission was given for the old one ` +
-        "at the start; start again",
+      `Cannot read a new "access_list.${key}" while running: permission was given for the old ` +
+        "one at the start; start again",
       EXIT_CONFIG,
     );
   }

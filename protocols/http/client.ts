@@ -1,9 +1,9 @@
 /**
- * The client's half of the HTTP tracker protocol (BEP 3): requests to text, responses from bytes. It
- * knows no socket.
+ * The client's half of the HTTP tracker protocol (BEP 3): requests to text, responses from bytes.
+ * It knows no socket.
  *
- * A response is whole or an error. Bodies are read as strictly as the core writes them: sorted keys,
- * nothing behind the end.
+ * A response is whole or an error. Bodies are read as strictly as the core writes them: sorted
+ * keys, nothing behind the end.
  */
 
 /** An announce; what is absent is left out. */
@@ -117,7 +117,8 @@ export interface Frame {
 }
 
 /**
- * Finds the end of the response that begins at byte 0, without allocating for one that is not there.
+ * Finds the end of the response that begins at byte 0, without allocating for one that is not
+ * there.
  * @returns Nothing where its head is not whole; `byteLength` may be more than there is.
  * @throws {ResponseError} It is no response, or says no length.
  */

@@ -4,6 +4,8 @@ import { formatListenAddress, type ListenAddress } from "../../server/config/add
 import { StartError } from "../../server/errors.ts";
 import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
 
+const ALPN_PROTOCOLS = ["http/1.1", "http/1.0"];
+
 /** Opens a listener. @throws StartError */
 export function openListener(
   address: ListenAddress,
@@ -13,7 +15,7 @@ export function openListener(
   try {
     return tls === undefined
       ? Deno.listen({ hostname, port, reusePort: true })
-      : Deno.listenTls({ hostname, port, reusePort: true, alpnProtocols: ["http/1.1", "http/1.0"], ...tls });
+      : Deno.listenTls({ hostname, port, reusePort: true, alpnProtocols: ALPN_PROTOCOLS, ...tls });
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw new StartError(

@@ -73,7 +73,9 @@ export class HttpHarness {
     return connection;
   }
 
-  /** Receives one piece as the worker does, in as many reads as its input takes; returns answers. */
+  /**
+   * Receives one piece as the worker does, in as many reads as its input takes; returns answers.
+   */
   receive(connection: Connection, piece: Uint8Array): Uint8Array {
     const answers: Uint8Array[] = [];
     while (piece.length > 0 && !this.core.isEnding(connection)) {

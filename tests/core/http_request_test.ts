@@ -1,6 +1,6 @@
 /**
- * The HTTP codec against vectors: each whole, cut at every byte, byte by byte and among others on one
- * connection; on the release and the debug build.
+ * The HTTP codec against vectors: each whole, cut at every byte, byte by byte and among others on
+ * one connection; on the release and the debug build.
  */
 import { strict as assert } from "node:assert";
 import { ascii, concat } from "../support/packets.ts";

@@ -2,8 +2,8 @@
  * Streams of HTTP requests, good, odd and broken, for two trackers that must not differ: one gets
  * each stream whole, the other one in random pieces.
  *
- * Both start alike and draw the same random numbers, so every byte of their answers must be the same.
- * What the first one answers is read strictly besides.
+ * Both start alike and draw the same random numbers, so every byte of their answers must be the
+ * same. What the first one answers is read strictly besides.
  */
 import { strict as assert } from "node:assert";
 import { HttpHarness } from "../core/http_harness.ts";
@@ -190,7 +190,9 @@ function* pieces(random: Random, stream: Uint8Array): Generator<Uint8Array> {
   }
 }
 
-/** Answers follow each other without a gap, no more than there were requests; bodies are bencode. */
+/**
+ * Answers follow each other without a gap, no more than there were requests; bodies are bencode.
+ */
 function readAnswers(
   bytes: Uint8Array,
   { stream, count }: { stream: Uint8Array; count: number },

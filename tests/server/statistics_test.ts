@@ -72,7 +72,8 @@ Deno.test("drops and errors are counted by reason, the kernel's only where it te
   const drops = { short: 0, magic: 0, action: 0, connectionId: 0, truncated: 0, sourcePort: 0 };
   const told = describeChange(before, now);
   assert.deepEqual(told.drops, { ...drops, denied: 3, send: 0, kernel: 4 });
-  assert.deepEqual(told.errors, { expiredId: 2, port: 0, scrape: 0, notAllowed: 0 });
+  const errors = Object.entries(told.errors as Record<string, number>);
+  assert.deepEqual(errors.filter(([, count]) => count !== 0), [["expiredId", 2]]);
   const untold = describeChange(before, now, false);
   assert.deepEqual(untold.drops, { ...drops, denied: 3, send: 0, kernel: "unknown" });
 });

@@ -144,9 +144,10 @@ const secure = new HttpSuite("https", {
 });
 
 /**
- * Deno 2.9.6 cannot end a TLS handshake: after `close()`, with or without a pending `handshake()` or
- * `read()`, the client's socket was still open 3 s later (tried on 2026-11-24). So such connections
- * are not gone within 30 seconds; they count until their clients end them, and are not served.
+ * Deno 2.9.6 cannot end a TLS handshake: after `close()`, with or without a pending `handshake()`
+ * or `read()`, the client's socket was still open 3 s later (tried on 2026-11-24). So such
+ * connections are not gone within 30 seconds; they count until their clients end them, and are not
+ * served.
  */
 secure.row("H39 a handshake that takes too long counts, and is not served", async (context) => {
   const { client, server } = context;

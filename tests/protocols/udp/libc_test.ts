@@ -18,7 +18,8 @@ import {
 
 const ignore = Deno.build.os !== "linux";
 const TIMEOUT_MS = 2000;
-// The library stays open for as long as the thread lives, so no single test may be the one to open it.
+// The library stays open for as long as the thread lives, so no single test may be the one to open
+// it.
 if (!ignore) openLibc();
 
 /** The addresses and the datagrams' family on which everything is tried. */
