@@ -11,6 +11,7 @@ import {
   type UdpConfig,
 } from "./server/config/mod.ts";
 import { type Arguments, parseArguments } from "./server/cli.ts";
+import { StartError } from "./server/errors.ts";
 import { EXIT_OK } from "./server/exit_status.ts";
 import { catchStrayErrors, endWithError, runTracker, type Tracker } from "./server/lifecycle.ts";
 import { configureLog, flushLog, getLogger, type Logger } from "./server/log.ts";
@@ -70,7 +71,7 @@ async function run<TConfig extends LogSettings>(
 ): Promise<number> {
   const { kind, overrides } = command;
   const load = () => loadConfig(kind, args.configPath, { overrides });
-  const { config, warnings } = await load();
+  const { config, warnings, locate } = await load();
   if (args.printConfig) {
     warnings.forEach(printError);
     printOut(printConfig(kind, config));
@@ -88,7 +89,15 @@ async function run<TConfig extends LogSettings>(
       }
     }
   };
-  const start = () => command.start(config, { takeOver: args.takeOver });
+  const start = async () => {
+    try {
+      return await command.start(config, { takeOver: args.takeOver });
+    } catch (error) {
+      if (!(error instanceof StartError) || error.key === undefined) throw error;
+      const message = `${await locate(error.key)}: "${error.key}": ${error.message}`;
+      throw new StartError(message, error.exitStatus, { cause: error });
+    }
+  };
   return await runTracker({ log, start, reload });
 }
 

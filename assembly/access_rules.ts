@@ -11,6 +11,7 @@ import {
   ADDRESS_BYTES,
   ADDRESS_KIND,
   BAD_LINE,
+  CONTROL_PAGE_RESERVE,
   CONTROL_PROXIES,
   CONTROL_RULES,
   CONTROL_TABLE_KEY,
@@ -35,13 +36,15 @@ import {
 } from "./layout";
 import { copyInfoHash, equalInfoHash, hexDigit, loadWire32, loadWire64 } from "./bytes";
 import { sipHash } from "./hash";
-import { givePages, pagesFor, takePages } from "./memory";
+import { givePages, pagesFor, takeReservedPages } from "./memory";
 
 const INFO_HASH_SIZE: u32 = 20;
 const NEW_LINE: u32 = 0x0a;
 const CARRIAGE_RETURN: u32 = 0x0d;
 const SPACE: u32 = 0x20;
 const TAB: u32 = 0x09;
+/** Pages by which the next rules may be larger than those in force: 256 KiB. */
+const RESERVE_SLACK_PAGES: u32 = 16;
 const COMMENT: u32 = 0x23;
 
 /** The rules in force; valid until the worker's batch ends. */
@@ -143,7 +146,7 @@ export function beginRules(
   const byteLength: u64 = <u64> hashesOffset + <u64> slotCount * INFO_HASH_SIZE;
   if (byteLength >= <u64> u32.MAX_VALUE - PAGE_SIZE) return 0;
   const pageCount = pagesFor(<u32> byteLength);
-  const rules = takePages(worker, pageCount);
+  const rules = takeReservedPages(worker, pageCount);
   if (rules == 0) return 0;
   memory.fill(rules, 0, <usize> byteLength);
   store<u32>(rules, mode, RULES_MODE);
@@ -162,8 +165,12 @@ export function dropRules(worker: usize, rules: usize): void {
   givePages(worker, rules, load<u32>(rules, RULES_PAGES));
 }
 
-/** Puts rules in force; returns those before, which workers may still hold. */
+/**
+ * Puts rules in force; returns those before, which workers may still hold. From now on as much
+ * memory is kept back from swarms as the next rules are likely to need.
+ */
 export function swapRules(rules: usize): usize {
+  store<u32>(CONTROL_PAGE_RESERVE, load<u32>(rules, RULES_PAGES) + RESERVE_SLACK_PAGES);
   return atomic.xchg<u32>(CONTROL_RULES, rules);
 }
 

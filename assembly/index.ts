@@ -215,7 +215,11 @@ export function shardCount(): u32 {
 
 /** Sweeps the next part of a shard; 1 when there is more of it. */
 export function sweepStep(index: u32, shardIndex: u32): u32 {
-  return <u32> sweep.sweepStep(workerPtr(index), shardIndex);
+  const worker = workerPtr(index);
+  enterBatch(worker);
+  const isMore = sweep.sweepStep(worker, shardIndex);
+  leaveBatch(worker);
+  return <u32> isMore;
 }
 
 /** Begins new access rules; returns their address, or 0 when memory is full. */

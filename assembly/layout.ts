@@ -33,6 +33,7 @@ export const CONTROL_PAGE_LOCK = 320; // lock of the bitmap and of the three wor
 export const CONTROL_PAGE_HINT = 324; // u32, no free page below this 64-page word of the bitmap
 export const CONTROL_PAGES_USED = 328; // u32
 export const CONTROL_PAGES_PEAK = 332; // u32
+export const CONTROL_PAGE_RESERVE = 336; // u32 pages that only access rules may take
 
 export const CONTROL_RULES = 384; // address of the access rules in force, swapped atomically
 export const CONTROL_PROXIES = 388; // address of the rules whose ranges are the trusted proxies
@@ -86,6 +87,7 @@ export const PAGE_BLOCKS = 32; // offset of the first block
 // Workers: WORKER_COUNT_MAX records of WORKER_SIZE bytes from WORKERS on.
 export const WORKERS = 4096;
 export const WORKER_COUNT_MAX = 64;
+export const HOUSEKEEPER_INDEX = 63; // the last worker sweeps and loads lists
 export const WORKER_SIZE = 4096;
 export const WORKER_NUMBER = 0; // u32, 1…64: what this worker writes into a lock that it holds
 export const WORKER_BATCH = 4; // u32, odd while the worker may hold a pointer into the access rules

@@ -16,6 +16,7 @@ import {
   CONTROL_PAGE_COUNT,
   CONTROL_PAGE_HINT,
   CONTROL_PAGE_LOCK,
+  CONTROL_PAGE_RESERVE,
   CONTROL_PAGES_PEAK,
   CONTROL_PAGES_USED,
   PAGE_BLOCKS,
@@ -117,10 +118,22 @@ export function pagesFor(byteLength: u32): u32 {
   return (byteLength + PAGE_SIZE - 1) / PAGE_SIZE;
 }
 
-/** Takes a run of pages; 0 when there is none of that length. */
+/** Takes a run of pages; 0 when there is none of that length outside the reserve. */
 export function takePages(worker: usize, pageCount: u32): usize {
+  return takeRun(worker, pageCount, load<u32>(CONTROL_PAGE_RESERVE));
+}
+
+/** As `takePages`, from what is kept back so that rules can be replaced when memory is full. */
+export function takeReservedPages(worker: usize, pageCount: u32): usize {
+  return takeRun(worker, pageCount, 0);
+}
+
+function takeRun(worker: usize, pageCount: u32, reserve: u32): usize {
   lock(worker, CONTROL_PAGE_LOCK);
-  const first = pageCount == 1 ? findPage() : findRun(pageCount);
+  let first: i32 = -1;
+  if (load<u32>(CONTROL_PAGES_USED) + pageCount + reserve <= load<u32>(CONTROL_PAGE_COUNT)) {
+    first = pageCount == 1 ? findPage() : findRun(pageCount);
+  }
   if (first >= 0) {
     markPages(first, pageCount, true);
     const used = load<u32>(CONTROL_PAGES_USED) + pageCount;

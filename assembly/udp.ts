@@ -286,21 +286,25 @@ function answerScrape(
     load<u32>(CONTROL_MAX_SCRAPE_TORRENTS),
   );
   const hashes = data + REQUEST_HEADER_SIZE;
+  storeWire32(out, ACTION_SCRAPE);
+  let allowedCount: u32 = 0;
   for (let index: u32 = 0; index < hashCount; ++index) {
     const infoHash = hashes + index * INFO_HASH_SIZE;
-    if (!isAllowed(rules, infoHash)) {
-      return answerError(worker, COUNT_ERROR_NOT_ALLOWED, TEXT_NOT_ALLOWED, out);
-    }
-  }
-  count(worker, isIpv4(address) ? COUNT_SCRAPE : COUNT_SCRAPE_IPV6);
-  storeWire32(out, ACTION_SCRAPE);
-  for (let index: u32 = 0; index < hashCount; ++index) {
     const triple = out + RESPONSE_HEADER_SIZE + index * SCRAPE_TRIPLE_SIZE;
-    scrape(worker, hashes + index * INFO_HASH_SIZE);
+    store<u64>(triple, 0);
+    store<u32>(triple, 0, 8);
+    // Clients ask for dozens at once: one that is refused must not hide the others.
+    if (!isAllowed(rules, infoHash)) continue;
+    ++allowedCount;
+    scrape(worker, infoHash);
     storeWire32(triple, scrapedSeeders);
     storeWire32(triple + 4, scrapedCompleted);
     storeWire32(triple + 8, scrapedLeechers);
   }
+  if (allowedCount == 0) {
+    return answerError(worker, COUNT_ERROR_NOT_ALLOWED, TEXT_NOT_ALLOWED, out);
+  }
+  count(worker, isIpv4(address) ? COUNT_SCRAPE : COUNT_SCRAPE_IPV6);
   return RESPONSE_HEADER_SIZE + hashCount * SCRAPE_TRIPLE_SIZE;
 }
 

@@ -7,6 +7,7 @@
  * Interleaved rounds; prints p50, p99 and p99.9 of each and the ratio of the medians of p99. Run it
  * with one core for the announces and one for the housekeeper, and on one core (`taskset -c 0`).
  */
+import { HOUSEKEEPER_INDEX } from "../assembly/layout.ts";
 import type { HousekeeperStart, LoadRules } from "../server/housekeeper.ts";
 import { WorkerPool } from "../server/pool.ts";
 import { writeSettings } from "../wasm/memory.ts";
@@ -18,7 +19,6 @@ const TORRENTS = 1_000_000;
 const LIST_LENGTH = 200_000;
 const LIMIT_MIB = 512;
 const SECONDS = 2;
-const HOUSEKEEPER_INDEX = 63;
 
 const shared = createBenchCore(trackerModule, LIMIT_MIB);
 new CoreLoad(shared, { torrents: TORRENTS, peersPerTorrent: 2 }).fill();

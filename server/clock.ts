@@ -4,7 +4,13 @@
  * Seconds since the start, from the monotonic clock: a change of the system's time means nothing to
  * ages. The core keeps 16 bits of a peer's time, so nobody else may write it.
  */
-import { WORKER_BATCH, WORKER_HEARTBEAT, WORKER_SIZE, WORKERS } from "../assembly/layout.ts";
+import {
+  HOUSEKEEPER_INDEX,
+  WORKER_BATCH,
+  WORKER_HEARTBEAT,
+  WORKER_SIZE,
+  WORKERS,
+} from "../assembly/layout.ts";
 import { writeNow } from "../wasm/memory.ts";
 
 const TICK_MILLISECONDS = 200;
@@ -21,7 +27,10 @@ export class Clock {
   readonly #start = performance.now();
   readonly #stuck = new Map<number, { heartbeat: number; ticks: number }>();
 
-  /** @param onHang Called with the index of a worker that has not left a batch for seconds. */
+  /**
+   * @param workerCount Workers 0 to workerCount-1 are watched, and the housekeeper.
+   * @param onHang Called with the index of a worker that has not left a batch for seconds.
+   */
   constructor(memory: WebAssembly.Memory, workerCount: number, onHang: (index: number) => void) {
     this.#memory = memory;
     this.#words = new Uint32Array(memory.buffer);
@@ -31,6 +40,7 @@ export class Clock {
       for (let index = 0; index < workerCount; ++index) {
         if (this.#isHung(index)) onHang(index);
       }
+      if (this.#isHung(HOUSEKEEPER_INDEX)) onHang(HOUSEKEEPER_INDEX);
     }, TICK_MILLISECONDS);
   }
 

@@ -59,7 +59,9 @@ async function readText(path: string): Promise<string> {
     const reason = error instanceof Deno.errors.NotFound
       ? "there is no such file"
       : (error as Error).message;
-    throw new StartError(`Cannot read the denied clients "${path}": ${reason}`, EXIT_CONFIG);
+    throw new StartError(`Cannot read the denied clients "${path}": ${reason}`, EXIT_CONFIG, {
+      key: "access_list.deny_clients_path",
+    });
   }
 }
 

@@ -10,10 +10,17 @@ export class StartError extends Error {
   override name = "StartError";
   /** What the process ends with: one of exit_status.ts. */
   readonly exitStatus: number;
+  /** Key of the configuration whose value is at fault; the message is then told with its place. */
+  readonly key: string | undefined;
 
-  constructor(message: string, exitStatus: number = EXIT_FAILURE, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    exitStatus: number = EXIT_FAILURE,
+    options: ErrorOptions & { key?: string } = {},
+  ) {
     super(message, options);
     this.exitStatus = exitStatus;
+    this.key = options.key;
   }
 }
 

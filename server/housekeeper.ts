@@ -45,7 +45,7 @@ export interface LoadedRules {
 }
 
 const MODES = { off: ACCESS_OFF, black: ACCESS_BLACK, white: ACCESS_WHITE };
-/** 64 KiB of input buffer. */
+/** 66 KiB of input buffer, for pieces of the list. */
 const BATCH_SIZE = 32;
 /** A line of the list has 40 digits and an end. */
 const LINE_SIZE_MIN = 41;
@@ -89,11 +89,17 @@ async function sweepAll(): Promise<void> {
  */
 async function loadRules(question: LoadRules): Promise<LoadedRules> {
   const ranges = await readDenyRanges(question);
-  const rules = question.mode === "off"
-    ? core.beginRules(ACCESS_OFF, 0, ranges)
-    : readList(MODES[question.mode], question.path, ranges);
-  const infoHashes = core.hashCount(rules);
   const proxies = core.beginRules(ACCESS_OFF, 0, toRanges(question.trustedProxies ?? []));
+  let rules: Rules;
+  try {
+    rules = question.mode === "off"
+      ? core.beginRules(ACCESS_OFF, 0, ranges)
+      : await readList(MODES[question.mode], question.path, ranges);
+  } catch (error) {
+    core.dropRules(proxies);
+    throw error;
+  }
+  const infoHashes = core.hashCount(rules);
   const old = [core.swapRules(rules), core.swapProxies(proxies)];
   if (await allMovedOn()) old.forEach((before) => core.dropRules(before));
   return { infoHashes, denyRanges: ranges.count };
@@ -105,15 +111,15 @@ async function readDenyRanges(question: LoadRules): Promise<DenyRanges> {
   return toRanges(cidrs);
 }
 
-function readList(mode: number, path: string, ranges: DenyRanges): Rules {
-  using file = openList(path);
-  const { size, isFile } = file.statSync();
-  if (!isFile) throw new StartError(`Cannot read "${path}": it is not a file`, EXIT_CONFIG);
+/** Between the pieces of the file, the sweep goes on. */
+async function readList(mode: number, path: string, ranges: DenyRanges): Promise<Rules> {
+  const size = await listSize(path);
+  using file = await Deno.open(path);
   const rules = core.beginRules(mode, Math.ceil(size / LINE_SIZE_MIN) + 1, ranges);
   try {
     const { input } = core;
     for (let isMore = true; isMore;) {
-      const byteLength = file.readSync(input) ?? 0;
+      const byteLength = await file.read(input) ?? 0;
       isMore = byteLength !== 0;
       if (!core.readRules(rules, byteLength)) throw badLine(path, rules);
     }
@@ -124,15 +130,20 @@ function readList(mode: number, path: string, ranges: DenyRanges): Rules {
   }
 }
 
-function openList(path: string): Deno.FsFile {
+/** Bytes of the list; a pipe or a device, which may never end, is none. */
+async function listSize(path: string): Promise<number> {
+  let reason = "it is not a file";
   try {
-    return Deno.openSync(path);
+    const { size, isFile } = await Deno.stat(path);
+    if (isFile) return size;
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
+    reason = error instanceof Deno.errors.NotFound
       ? "there is no such file"
       : (error as Error).message;
-    throw new StartError(`Cannot read the access list "${path}": ${reason}`, EXIT_CONFIG);
   }
+  throw new StartError(`Cannot read the access list "${path}": ${reason}`, EXIT_CONFIG, {
+    key: "access_list.path",
+  });
 }
 
 function badLine(path: string, rules: Rules): StartError {

@@ -38,13 +38,13 @@ export interface RunOptions<TConfig> {
 export async function runTracker<TConfig>(options: RunOptions<TConfig>): Promise<number> {
   const { log } = options;
   const stopAsked = Promise.withResolvers<Deno.Signal>();
-  let tracker: Tracker<TConfig> | undefined;
+  const started = Promise.withResolvers<Tracker<TConfig>>();
   handleSignals({
     stop: (signal) => stopAsked.resolve(signal),
     reload: async (signal) => {
-      if (tracker === undefined) return log.info("Ignored {signal}: still starting", { signal });
       try {
-        await options.reload(tracker);
+        // One that comes during the start is kept: the list may have been read before it changed.
+        await options.reload(await started.promise);
         log.info("Reloaded after {signal}", { signal });
       } catch (error) {
         for (const line of toStartError(error).message.split("\n")) {
@@ -57,8 +57,12 @@ export async function runTracker<TConfig>(options: RunOptions<TConfig>): Promise
   // Signal handlers alone do not keep Deno running.
   const keepAlive = setInterval(() => {}, 2 ** 30);
   try {
-    tracker = await Promise.race([options.start(), stopAsked.promise.then(() => undefined)]);
+    const tracker = await Promise.race([
+      options.start(),
+      stopAsked.promise.then(() => undefined),
+    ]);
     if (tracker === undefined) return EXIT_OK;
+    started.resolve(tracker);
     const ending = await Promise.race([tracker.failed, stopAsked.promise]);
     const isFailure = ending instanceof Error;
     if (isFailure) log.error("Stopping after a failure: {error}", { error: ending });

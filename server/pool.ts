@@ -18,7 +18,7 @@ type ToWorker =
 type FromWorker =
   | { kind: "alive" }
   | { kind: "started" | "answer"; result: unknown }
-  | { kind: "refused"; message: string; exitStatus: number | undefined }
+  | { kind: "refused"; message: string; exitStatus: number | undefined; key: string | undefined }
   | { kind: "stopped" };
 
 const STOP_MILLISECONDS = 1_000;
@@ -125,7 +125,9 @@ export class PoolWorker {
         this.#pending?.resolve(message.result);
         break;
       case "refused":
-        this.#pending?.reject(new StartError(message.message, message.exitStatus));
+        this.#pending?.reject(
+          new StartError(message.message, message.exitStatus, { key: message.key }),
+        );
         break;
       case "stopped":
         this.#stopped.resolve();
@@ -202,8 +204,8 @@ export function serveWorker<Start, Question>(program: WorkerProgram<Start, Quest
         : await program.answer?.(data.question as Question);
       scope.postMessage({ kind: data.kind === "start" ? "started" : "answer", result });
     } catch (error) {
-      const { message, exitStatus } = error as Partial<StartError>;
-      scope.postMessage({ kind: "refused", message: message ?? String(error), exitStatus });
+      const { message, exitStatus, key } = error as Partial<StartError>;
+      scope.postMessage({ kind: "refused", message: message ?? String(error), exitStatus, key });
     }
   };
 }

@@ -93,8 +93,9 @@ const CONNECTIONS: Readonly<Record<string, number>> = {
 };
 
 const MEBIBYTE = 1024 * 1024;
-/** How often memory is looked at; also the least time between two warnings that it is full. */
-const MEMORY_WATCH_SECONDS = 60;
+/** How often memory is looked at, and the least time between two warnings that it is full. */
+const MEMORY_WATCH_SECONDS = 1;
+const MEMORY_WARNING_SECONDS = 60;
 
 export interface StatisticsOptions {
   log: Logger;
@@ -112,18 +113,22 @@ export function startStatistics(
   const { log, intervalSeconds } = options;
   let lastLine = sample(memory);
   let lastFull = 0;
+  let quietLooks = 0;
   const timers = [
     setInterval(() => {
-      const full = readCounters(memory)[COUNT_MEMORY_FULL]!;
-      if (full > lastFull) {
-        const count = full - lastFull;
-        log.warn(
-          "Memory is full: {count} announces of new peers were answered and not stored; " +
-            "raise [memory] limit_mib",
-          { count },
-        );
+      if (quietLooks > 0) {
+        --quietLooks;
+        return;
       }
+      const full = readCounters(memory)[COUNT_MEMORY_FULL]!;
+      if (full === lastFull) return;
+      log.warn(
+        "Memory is full: {count} announces of new peers were answered and not stored; " +
+          "raise [memory] limit_mib",
+        { count: full - lastFull },
+      );
       lastFull = full;
+      quietLooks = MEMORY_WARNING_SECONDS / MEMORY_WATCH_SECONDS - 1;
     }, MEMORY_WATCH_SECONDS * 1000),
   ];
   if (intervalSeconds > 0) {

@@ -5,7 +5,7 @@
  * Runs on the main thread, which holds every permission that a worker gets and touches no client's
  * bytes.
  */
-import { WORKER_COUNT_MAX } from "../assembly/layout.ts";
+import { HOUSEKEEPER_INDEX } from "../assembly/layout.ts";
 import {
   type CoreOptions,
   type CoreSettings,
@@ -23,8 +23,6 @@ import type { Tracker } from "./lifecycle.ts";
 import { getLogger } from "./log.ts";
 import { type PoolWorker, WorkerPool } from "./pool.ts";
 import { startStatistics } from "./statistics.ts";
-
-const HOUSEKEEPER_INDEX = WORKER_COUNT_MAX - 1;
 
 /** The part of a configuration that all trackers share. */
 export interface TrackerConfig {
@@ -195,6 +193,7 @@ function probe(address: ListenAddress, transport: "udp" | "tcp"): number {
     throw new StartError(
       `Cannot listen on ${formatListenAddress(address)}: ${reason}`,
       EXIT_UNAVAILABLE,
+      { key: "network.address" },
     );
   }
 }

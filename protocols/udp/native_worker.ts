@@ -123,7 +123,7 @@ class NativeLoop {
     this.#errorCount = 0;
     const answers = this.#core.answerBatch(index, received);
     if (answers > 0) {
-      const unsent = socket.sendAll(this.#sendHeaders, answers);
+      const unsent = socket.sendAll(this.#sendHeaders, answers, MSG_DONTWAIT);
       if (unsent > 0) this.#core.countSendDrop(unsent);
     }
     return received;

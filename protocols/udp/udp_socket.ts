@@ -101,11 +101,12 @@ export class UdpSocket {
   }
 
   /**
-   * Sends all `count` datagrams but those that cannot be sent: each is tried once.
+   * Sends all `count` datagrams but those that cannot be sent: each is tried once, and with
+   * MSG_DONTWAIT in `flags` none is waited for.
    * @returns How many were not sent.
    */
-  sendAll(headers: bigint, count: number): number {
-    let done = this.#libc.symbols.sendmmsg(this.#fd, headers, count, 0);
+  sendAll(headers: bigint, count: number, flags = 0): number {
+    let done = this.#libc.symbols.sendmmsg(this.#fd, headers, count, flags);
     if (done === count) return 0;
     let failed = 0;
     while (true) {
@@ -116,7 +117,7 @@ export class UdpSocket {
       headers += BigInt(done * linux.MMSGHDR_SIZE);
       count -= done;
       if (count === 0) return failed;
-      done = this.#libc.symbols.sendmmsg(this.#fd, headers, count, 0);
+      done = this.#libc.symbols.sendmmsg(this.#fd, headers, count, flags);
     }
   }
 

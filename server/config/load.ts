@@ -18,6 +18,8 @@ export interface Loaded<TConfig> {
   config: TConfig;
   /** What the operator may not have meant, one sentence each. */
   warnings: string[];
+  /** Names the file and the line where a dotted key stands. */
+  locate(key: string): Promise<string>;
 }
 
 export interface LoadOptions {
@@ -44,12 +46,17 @@ export async function parseConfig<TConfig>(
   const raw = parseText(text, options.name);
   for (const [key, value] of Object.entries(options.overrides ?? {})) override(raw, key, value);
   const { config, problems, warnings } = validate(kind, raw);
-  if (problems.length === 0 && warnings.length === 0) return { config, warnings: [] };
+  const locate = async (key: string) => {
+    const { Positions } = await import("./positions.ts");
+    const line = new Positions(text).lineOf(key.split("."));
+    return line === undefined ? options.name : `${options.name}:${line}`;
+  };
+  if (problems.length === 0 && warnings.length === 0) return { config, warnings: [], locate };
   // Only now, as a configuration without mistakes should start fast.
   const { Positions } = await import("./positions.ts");
   const positions = new Positions(text);
   if (problems.length > 0) throw new ConfigError(sortByLine(problems, positions, options.name));
-  return { config, warnings: sortByLine(warnings, positions, options.name) };
+  return { config, warnings: sortByLine(warnings, positions, options.name), locate };
 }
 
 function sortByLine(problems: Problem[], positions: Positions, name: string): string[] {

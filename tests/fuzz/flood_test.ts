@@ -165,6 +165,22 @@ Deno.test("flood: forged connection ids cost no byte of memory or answer", () =>
   scene.assertKnownServed();
 });
 
+Deno.test("flood: an access list can be replaced when memory is full", () => {
+  const scene = new Scene();
+  const infoHashes = Array.from({ length: 20_000 }, (_, index) => {
+    const infoHash = new Uint8Array(20);
+    new DataView(infoHash.buffer).setUint32(0, index);
+    return infoHash;
+  });
+  scene.tracker.loadAccessList("black", infoHashes);
+  scene.floodHashes(2);
+  for (let turn = 0; turn < 3; ++turn) {
+    scene.tracker.loadAccessList("black", infoHashes);
+    scene.floodHashes(1);
+  }
+  scene.assertKnownServed();
+});
+
 Deno.test("flood: an access list that does not fit leaves the old one in force", () => {
   const scene = new Scene();
   scene.tracker.loadAccessList("black", [new Uint8Array(20).fill(7)]);

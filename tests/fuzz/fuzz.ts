@@ -22,7 +22,7 @@ const { values } = parseArgs({
 });
 const count = readNumber("count", values.count ?? (values.short ? "1000000" : "10000000"));
 const seed = readNumber("seed", values.seed);
-for (const build of readBuilds(values.wasm ?? (values.short ? "both" : "release"))) {
+for (const build of readBuilds(values.wasm ?? "both")) {
   await fuzz(build);
 }
 

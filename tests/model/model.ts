@@ -181,11 +181,11 @@ export class Model {
     if (isRagged) return { kind: "error", why: "ragged scrape", transactionId };
     if (infoHashes.length === 0) return { kind: "error", why: "empty scrape", transactionId };
     const scraped = infoHashes.slice(0, this.limits.maxScrapeTorrents);
-    if (!scraped.every((infoHash) => this.isAllowed(infoHash))) {
-      return { kind: "error", why: "a scraped torrent is not allowed", transactionId };
+    if (!scraped.some((infoHash) => this.isAllowed(infoHash))) {
+      return { kind: "error", why: "no scraped torrent is allowed", transactionId };
     }
     const triples = scraped.map((infoHash): Triple => {
-      const torrent = this.torrents.get(infoHash);
+      const torrent = this.isAllowed(infoHash) ? this.torrents.get(infoHash) : undefined;
       return torrent ? [torrent.seeders, torrent.completed, torrent.leechers] : [0, 0, 0];
     });
     return { kind: "scrape", transactionId, triples };

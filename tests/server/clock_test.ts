@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import {
   CONTROL_NOW,
+  HOUSEKEEPER_INDEX,
   WORKER_BATCH,
   WORKER_HEARTBEAT,
   WORKER_SIZE,
@@ -151,6 +152,13 @@ Deno.test("workers beyond the count are not watched", () => {
   clock.setWorker(1, { batch: 1, heartbeat: 1 });
   clock.ticks(100);
   assert.deepEqual(clock.hung, []);
+});
+
+Deno.test("the housekeeper is watched too", () => {
+  using clock = new ManualClock(1);
+  clock.setWorker(HOUSEKEEPER_INDEX, { batch: 1, heartbeat: 1 });
+  clock.ticks(100);
+  assert.deepEqual(clock.hung, [HOUSEKEEPER_INDEX]);
 });
 
 Deno.test("the real timer moves the clock, and stops", async () => {

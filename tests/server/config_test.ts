@@ -257,7 +257,7 @@ const MISTAKES: [string, string][] = [
   [
     `[cleaning]\n\ntorrent_cleaning_interval = 65000`,
     `:3: Cannot use "cleaning.max_peer_age" = ` +
-    `1800 with "cleaning.torrent_cleaning_interval" = 65000: expected a sum of at most 65535 ` +
+    `1800 with "cleaning.torrent_cleaning_interval" = 65000: expected a sum of at most 64935 ` +
     `seconds, and this is 66800`,
   ],
   [
