@@ -13,7 +13,7 @@ const MODULE = await compileCore("release");
 const TORRENT_BYTES_MAX = 128;
 const IPV4_PEER_BYTES_MAX = 18;
 /** Below that, part of a page for each size of block weighs more than the peers. */
-const LARGE_SWARM_PEERS = 20_000;
+const LARGE_SWARM_PEERS = 30_000;
 
 /** IPv4 address of a number, or IPv6. */
 function addressOf(index: number, byteLength = 4): Uint8Array {
