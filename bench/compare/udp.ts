@@ -64,6 +64,18 @@ const aquatic = (path: string): Server => ({
     "socket_recv_buffer_size = 8000000\n[statistics]\ninterval = 0\n",
 });
 
+/** The floor: constant answers from the same socket (bench/limits/deno_udp.ts). */
+const bareDeno: Server = {
+  name: "bare Deno.listenDatagram loop",
+  command: [
+    Deno.execPath(),
+    ...["run", "--quiet", "--allow-read", "--allow-net"],
+    new URL("../limits/deno_udp.ts", import.meta.url).pathname,
+    "-c",
+  ],
+  config: (port) => `[network]\naddress = "127.0.0.1:${port}"\n`,
+};
+
 /** Starts a server on its core, drives it from the other, ends it. */
 async function measure(server: Server): Promise<Result> {
   const port = freeUdpPort();
@@ -133,7 +145,7 @@ if (args.rival === undefined) {
   console.error("Cannot compare without --rival PATH, aquatic_udp 0.9");
   Deno.exit(64);
 }
-const servers = [aquatic(args.rival), riptide("native"), riptide("deno")];
+const servers = [aquatic(args.rival), riptide("native"), riptide("deno"), bareDeno];
 const results = new Map<string, Result[]>(servers.map(({ name }) => [name, []]));
 for (let round = 0; round < Number(args.rounds); ++round) {
   for (const server of servers) {
