@@ -1,8 +1,8 @@
 /**
- * What Deno's own UDP socket allows: a loop that answers every request with constant bytes and keeps
- * nothing. No tracker on `Deno.listenDatagram` can be faster than this on the same machine.
+ * What Deno's own UDP socket allows: a loop that answers every request with constant bytes and
+ * keeps nothing. No tracker on `Deno.listenDatagram` can be faster than this on the same machine.
  *
- *     deno run --allow-net bench/limits/deno_udp.ts -c FILE    (takes `[network] address` from FILE)
+ *     deno run --allow-net bench/limits/deno_udp.ts -c FILE   (takes `[network] address` from it)
  */
 import { parse } from "smol-toml";
 
