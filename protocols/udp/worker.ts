@@ -50,21 +50,27 @@ async function serve(core: Core, slot: number): Promise<void> {
   const { senderBytes } = core;
   const input = core.input.subarray(slot * DATAGRAM_IN_SIZE, (slot + 1) * DATAGRAM_IN_SIZE);
   const output = core.output.subarray(slot * DATAGRAM_OUT_SIZE, (slot + 1) * DATAGRAM_OUT_SIZE);
-  const countSendDrop = () => core.countSendDrop();
   let errorCount = 0;
   while (!isStopping) {
+    let answerLength: number;
+    let client: Deno.NetAddr;
     try {
       const [datagram, sender] = await socket.receive(input);
-      const client = sender as Deno.NetAddr;
+      client = sender as Deno.NetAddr;
       core.setSender(writeClientAddress(senderBytes, client.hostname), client.port);
-      const answerLength = core.answerOne(slot, datagram.byteLength);
-      errorCount = 0;
-      if (answerLength === 0) continue;
-      await socket.send(output.subarray(0, answerLength), client).catch(countSendDrop);
+      answerLength = core.answerOne(slot, datagram.byteLength);
     } catch (error) {
       if (isStopping) return;
       // An ICMP error that an earlier answer brought back, for instance: the next receive will do.
       if (error instanceof WebAssembly.RuntimeError || ++errorCount === ERRORS_MAX) throw error;
+      continue;
+    }
+    errorCount = 0;
+    if (answerLength === 0) continue;
+    try {
+      await socket.send(output.subarray(0, answerLength), client);
+    } catch {
+      core.countSendDrop();
     }
   }
 }
