@@ -8,14 +8,7 @@ import type { HttpConfig } from "./config/http.ts";
 import type { UdpConfig } from "./config/udp.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_NO_PERMISSION } from "./exit_status.ts";
-
-/** Where distributions keep the C library, as in protocols/udp/libc.ts; any of them will do. */
-const LIBC_PATHS = [
-  "/lib/x86_64-linux-gnu/libc.so.6",
-  "/lib/aarch64-linux-gnu/libc.so.6",
-  "/lib64/libc.so.6",
-  "/usr/lib/libc.so.6",
-];
+import { LIBC_PATHS } from "./libc_paths.ts";
 
 /** Something that needs permissions of Deno, and the flag that gives them. */
 export interface PermissionNeed {
@@ -90,10 +83,11 @@ function listPermissions(access_list: UdpConfig["access_list"]): PermissionNeed[
 }
 
 function nativePermission(): PermissionNeed {
+  const paths = Object.values(LIBC_PATHS).flat(); // any of them will do
   return {
     purpose: 'call the C library for network.io = "native"',
-    anyOf: LIBC_PATHS.map((path) => [{ name: "ffi", path }]),
-    flag: `--allow-ffi=${LIBC_PATHS[0]} (deno task udp:native does)`,
+    anyOf: paths.map((path) => [{ name: "ffi", path }]),
+    flag: `--allow-ffi=${paths[0]} (deno task udp:native does)`,
   };
 }
 

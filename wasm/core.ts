@@ -26,7 +26,6 @@ import {
   WORKER_ANNOUNCE,
   WORKER_BATCH_SIZE,
   WORKER_COUNTERS,
-  WORKER_HELD_LOCK,
   WORKER_HOST_BASE,
   WORKER_IN,
   WORKER_IO,
@@ -172,11 +171,6 @@ export class Core {
   /** Sweeps the next part of a shard; whether there is more of it. */
   sweepStep(shardIndex: number): boolean {
     return this.#exports.sweepStep(this.workerIndex, shardIndex) !== 0;
-  }
-
-  /** Address of the shard whose lock this worker holds, 0 for none: after a trap. */
-  get heldLock(): number {
-    return this.#word(this.#worker + WORKER_HELD_LOCK);
   }
 
   /**

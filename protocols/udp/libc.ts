@@ -11,23 +11,10 @@
  * Every call blocks its thread, so a thread that waits here must be a Worker.
  */
 
+import { LIBC_PATHS } from "../../server/libc_paths.ts";
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED } from "./linux.ts";
 import { EHOSTUNREACH, EINVAL, EMFILE, ENETUNREACH, ENOBUFS, EPERM } from "./linux.ts";
 import { MADV_HUGEPAGE } from "./linux.ts";
-
-/** Where Linux distributions keep the C library. Deno grants and opens it by its exact path. */
-export const LIBC_PATHS: Readonly<Record<"x86_64" | "aarch64", readonly string[]>> = {
-  x86_64: [
-    "/lib/x86_64-linux-gnu/libc.so.6", // Debian, Ubuntu
-    "/lib64/libc.so.6", // Fedora, RHEL, openSUSE, Arch
-    "/usr/lib/libc.so.6", // Arch
-  ],
-  aarch64: [
-    "/lib/aarch64-linux-gnu/libc.so.6",
-    "/lib64/libc.so.6",
-    "/usr/lib/libc.so.6",
-  ],
-};
 
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },

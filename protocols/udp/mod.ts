@@ -2,7 +2,9 @@
 import { formatListenAddress, type ListenAddress, parseCidr } from "../../server/config/address.ts";
 import type { UdpConfig } from "../../server/config/mod.ts";
 import type { Tracker } from "../../server/lifecycle.ts";
+import { LIBC_PATHS } from "../../server/libc_paths.ts";
 import { getLogger } from "../../server/log.ts";
+import { isGranted } from "../../server/permissions.ts";
 import type { WorkerPool } from "../../server/pool.ts";
 import { startTracker } from "../../server/tracker.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
@@ -79,17 +81,14 @@ async function startNativeWorkers(
   config: UdpConfig,
   addresses: ListenAddress[],
 ): Promise<void> {
-  const { LIBC_PATHS } = await import("./libc.ts");
   const libcPaths = LIBC_PATHS[Deno.build.arch as keyof typeof LIBC_PATHS] ?? [];
-  const granted = libcPaths.filter((path) =>
-    Deno.permissions.querySync({ name: "ffi", path }).state === "granted"
-  );
+  const granted = libcPaths.filter((path) => isGranted({ name: "ffi", path }));
   const wanted = config.network.socket_recv_buffer_size;
   for (let workerIndex = 0; workerIndex < config.socket_workers; ++workerIndex) {
     const { result } = await pool.start<NativeWorkerStarted>({
       name: `udp ${workerIndex}`,
       url: new URL("./native_worker.ts", import.meta.url),
-      permissions: { ffi: [...granted] },
+      permissions: { ffi: granted },
       start: {
         core,
         workerIndex,

@@ -1,11 +1,6 @@
 import { strict as assert } from "node:assert";
-import {
-  describeErrno,
-  findLibc,
-  LIBC_PATHS,
-  type LibcError,
-  openLibc,
-} from "../../../protocols/udp/libc.ts";
+import { describeErrno, findLibc, type LibcError, openLibc } from "../../../protocols/udp/libc.ts";
+import { LIBC_PATHS } from "../../../server/libc_paths.ts";
 import * as linux from "../../../protocols/udp/linux.ts";
 import { MessageBatch } from "../../../protocols/udp/message_batch.ts";
 import {
