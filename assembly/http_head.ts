@@ -97,14 +97,12 @@ export function parseHead(connection: usize): i32 {
     const line = input + load<u32>(connection, CONNECTION_LINE);
     const lineEnd = findControl(input + load<u32>(connection, CONNECTION_SCANNED), end);
     store<u32>(connection, lineEnd - input, CONNECTION_SCANNED);
-    if (lineEnd + 1 >= end) {
-      // Only a CR may end what there is: anything else is wrong whatever follows.
-      if (lineEnd < end && <u32> load<u8>(lineEnd) != CARRIAGE_RETURN) return REFUSAL_BAD_REQUEST;
-      return judgeUnfinished(connection, line, lineEnd);
-    }
-    if (<u32> load<u8>(lineEnd) != CARRIAGE_RETURN || <u32> load<u8>(lineEnd, 1) != LINE_FEED) {
-      return REFUSAL_BAD_REQUEST;
-    }
+    const refusal = judgeBegun(connection, line, lineEnd);
+    if (refusal != HEAD_UNFINISHED) return refusal;
+    if (lineEnd == end) return HEAD_UNFINISHED;
+    if (<u32> load<u8>(lineEnd) != CARRIAGE_RETURN) return REFUSAL_BAD_REQUEST;
+    if (lineEnd + 1 == end) return HEAD_UNFINISHED;
+    if (<u32> load<u8>(lineEnd, 1) != LINE_FEED) return REFUSAL_BAD_REQUEST;
     const next: u32 = lineEnd + 2 - input;
     store<u32>(connection, next, CONNECTION_LINE);
     store<u32>(connection, next, CONNECTION_SCANNED);
@@ -122,8 +120,8 @@ export function parseHead(connection: usize): i32 {
       // Empty lines before a request are let through (RFC 9112, 2.2).
       store<u32>(connection, next, CONNECTION_HEAD);
     } else {
-      const refusal = parseRequestLine(connection, line, lineEnd);
-      if (refusal != HEAD_WHOLE) return refusal;
+      const status = parseRequestLine(connection, line, lineEnd);
+      if (status != HEAD_WHOLE) return status;
       store<u32>(connection, next, CONNECTION_HEADERS);
       store<u32>(connection, PHASE_HEADERS, CONNECTION_PHASE);
       resetClient(connection);
@@ -131,16 +129,18 @@ export function parseHead(connection: usize): i32 {
   }
 }
 
-/** A line whose end has not come is refused once it cannot become a good one. */
-function judgeUnfinished(connection: usize, line: usize, end: usize): i32 {
+/**
+ * Refuses a line that cannot become a good one whatever follows [line, end), which is all of it but
+ * its end. The mistake that comes first counts, so that pieces get the answer that the whole gets.
+ */
+function judgeBegun(connection: usize, line: usize, end: usize): i32 {
   if (load<u32>(connection, CONNECTION_PHASE) == PHASE_HEADERS) {
     const headers = load<u32>(connection, CONNECTION_INPUT) +
       load<u32>(connection, CONNECTION_HEADERS);
     return end - headers > <usize> HEADERS_MAX ? REFUSAL_HEADERS : HEAD_UNFINISHED;
   }
-  if (end - line > <u32> TARGET_MAX + LINE_REST_MAX) return REFUSAL_TARGET;
-  const blank = findByte(line, end, SPACE);
-  return isMethod(line, blank) || line == end ? HEAD_UNFINISHED : REFUSAL_BAD_REQUEST;
+  if (line != end && !isMethod(line, findByte(line, end, SPACE))) return REFUSAL_BAD_REQUEST;
+  return end - line > <u32> TARGET_MAX + LINE_REST_MAX ? REFUSAL_TARGET : HEAD_UNFINISHED;
 }
 
 /** Whether [ptr, end) may be a method, or the beginning of one. */
@@ -153,10 +153,13 @@ function isMethod(ptr: usize, end: usize): bool {
   return true;
 }
 
-/** Method, target and version, one blank between them; `HEAD_WHOLE` or REFUSAL_*. */
+/**
+ * Method, target and version, one blank between them; the method has been judged.
+ * @returns `HEAD_WHOLE` or REFUSAL_*.
+ */
 function parseRequestLine(connection: usize, line: usize, end: usize): i32 {
   const methodEnd = findByte(line, end, SPACE);
-  if (!isMethod(line, methodEnd) || methodEnd == end) return REFUSAL_BAD_REQUEST;
+  if (methodEnd == end) return REFUSAL_BAD_REQUEST;
   const target = methodEnd + 1;
   const targetEnd = findByte(target, end, SPACE);
   if (targetEnd - target > <usize> TARGET_MAX) return REFUSAL_TARGET;

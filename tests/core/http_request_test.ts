@@ -113,6 +113,22 @@ const VECTORS: Record<string, Vector> = {
     ends: true,
   },
   "a target too long": { request: get("/" + "a".repeat(8_192)), status: 414, ends: true },
+  "a target too long, and a bad byte behind": {
+    request: get("/" + "a".repeat(9_000) + "\0"),
+    status: 414,
+    ends: true,
+  },
+  "a bad byte, and a target too long behind": {
+    request: get("/a\0" + "a".repeat(9_000)),
+    status: 400,
+    ends: true,
+  },
+  "no method, and a target too long": {
+    request: `G=T /${"a".repeat(9_000)} HTTP/1.1\r\n${HOST}\r\n`,
+    status: 400,
+    ends: true,
+  },
+  "a line without a blank": { request: "a".repeat(9_000) + "\r\n", status: 400, ends: true },
   "the longest target": {
     request: get(`${ANNOUNCE}&x=`.padEnd(8_192, "x")),
     status: 200,
@@ -121,6 +137,16 @@ const VECTORS: Record<string, Vector> = {
   "headers too long": {
     request: get(ANNOUNCE, `X: ${"x".repeat(1_000)}\r\n`.repeat(17)),
     status: 431,
+    ends: true,
+  },
+  "headers too long, and a bad byte behind": {
+    request: get(ANNOUNCE, `X: ${"x".repeat(17_000)}\0\r\n`),
+    status: 431,
+    ends: true,
+  },
+  "a bad header, and headers too long behind": {
+    request: get(ANNOUNCE, `X : y\r\nX: ${"x".repeat(17_000)}\r\n`),
+    status: 400,
     ends: true,
   },
   "many headers": {
