@@ -1,79 +1,38 @@
-/** The command line: what an operator may type, and what is said about it. */
+/**
+ * The command line: what an operator may type, and what is said about it.
+ *
+ * Each command is a file of commands/: what it takes, and what it runs, which imports the rest only
+ * once the command was chosen.
+ */
 
-import { object, or } from "@optique/core/constructs";
-import {
-  lineBreak,
-  type Message,
-  message,
-  optionName,
-  text,
-  value as choiceName,
-} from "@optique/core/message";
-import { optional } from "@optique/core/modifiers";
-import { command, constant, option } from "@optique/core/primitives";
-import { choice } from "@optique/core/valueparser";
+import { or } from "@optique/core/constructs";
+import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { runSync } from "@optique/run";
-import { path } from "@optique/run/valueparser";
 import manifest from "../deno.json" with { type: "json" };
+import { http } from "./commands/http.ts";
+import { udp } from "./commands/udp.ts";
 import { nearest } from "./config/suggest.ts";
 import { EXIT_USAGE } from "./exit_status.ts";
 import { printError, printOut } from "./print.ts";
 
 const PROGRAM = "riptide";
 
-/** What every command that runs a tracker takes. */
-const trackerOptions = {
-  configPath: optional(option("-c", "--config", path({ metavar: "FILE", type: "file" }), {
-    description: message`Load this configuration (TOML).`,
-  })),
-  printConfig: option("-p", "--print-config", {
-    description: message`Print the default configuration with comments. With ${
-      optionName("-c")
-    }, that configuration with everything it leaves out.`,
-  }),
-  takeOver: option("--take-over", {
-    description: message`Bind even if another process has the address, for upgrades.`,
-  }),
-};
-
-const SIGNALS = message`Signals: SIGTERM and SIGINT stop, SIGHUP reloads.`;
-
-const udp = command(
-  "udp",
-  object({
-    command: constant("udp"),
-    ...trackerOptions,
-    io: optional(option("--io", choice(["deno", "native"], { metavar: "DRIVER" }), {
-      description: message`Driver: ${choiceName("deno")} or ${
-        choiceName("native")
-      }; replaces io in the configuration.`,
-    })),
-  }),
-  {
-    brief: message`Run a UDP tracker (BEP 15).`,
-    footer: SIGNALS,
-  },
-);
-
-const http = command(
-  "http",
-  object({ command: constant("http"), ...trackerOptions }),
-  {
-    brief: message`Run an HTTP tracker (BEP 3), plain or over TLS.`,
-    footer: SIGNALS,
-  },
-);
-
-const COMMANDS = ["udp", "http", "completion"];
+/** By name, in the order in which the help lists them. */
+const COMMANDS = { udp, http };
+const COMMAND_NAMES = Object.keys(COMMANDS);
+/** All options of all commands, to guess from. */
 const OPTIONS = ["--config", "--print-config", "--take-over", "--io", "--help", "--version"];
 
-const parser = or(udp, http, {
+const parser = or(...Object.values(COMMANDS), {
   errors: {
     noMatch: message`Expected a command.`,
     /** The library names no near option once a command has been read. */
     unexpectedInput: (token) => {
       const [word = ""] = token.split("=");
-      const guess = nearest(word, word.startsWith("-") ? OPTIONS : COMMANDS);
+      const guess = nearest(
+        word,
+        word.startsWith("-") ? OPTIONS : [...COMMAND_NAMES, "completion"],
+      );
       const unexpected = message`Unexpected ${token}`;
       return guess === undefined
         ? message`${unexpected}.`
@@ -82,11 +41,14 @@ const parser = or(udp, http, {
   },
 });
 
-/** A command line that was understood. */
-export type Arguments = ReturnType<typeof parseArguments>;
+/** Runs a command; resolves with the exit status. */
+type Run = () => Promise<number>;
 
-/** Parses the arguments; help, version, completion and mistakes end the program here. */
-export function parseArguments(args: readonly string[]) {
+/**
+ * Finds the command that the arguments name; help, version, completion and mistakes end the program
+ * here.
+ */
+export function parseCommandLine(args: readonly string[]): Run {
   return runSync(parser, {
     programName: PROGRAM,
     args,
@@ -106,7 +68,7 @@ export function parseArguments(args: readonly string[]) {
 }
 
 function helpCommand(word: string | undefined): string {
-  return word === "udp" || word === "http" ? `${word} ` : "";
+  return word !== undefined && COMMAND_NAMES.includes(word) ? `${word} ` : "";
 }
 
 function exitStatuses(): Message {

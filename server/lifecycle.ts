@@ -5,7 +5,7 @@
 
 import { type StartError, toStartError } from "./errors.ts";
 import { EXIT_FAILURE, EXIT_OK } from "./exit_status.ts";
-import { flushLog, type Logger } from "./log.ts";
+import { flushLog, getLogger, type Logger, logLevel } from "./log.ts";
 import { printError } from "./print.ts";
 import { handleSignals } from "./signals.ts";
 
@@ -76,39 +76,35 @@ export async function runTracker<TConfig>(options: RunOptions<TConfig>): Promise
   }
 }
 
-/** How the end is told: on the log once there is one, plainly before. */
-export interface EndOptions {
-  log: Logger | undefined;
-  /** Shows stack traces, which are for those who develop Riptide. */
-  isDebugging: boolean;
-}
-
-/** Tells why the program ends, and ends it. */
-export async function endWithError(thrown: unknown, options: EndOptions): Promise<never> {
+/** Tells why the program ends, on the log once there is one and plainly before, and ends it. */
+export async function endWithError(thrown: unknown): Promise<never> {
   const error = toStartError(thrown);
-  tell(error, options);
+  tell(error);
   await flushLog();
   Deno.exit(error.exitStatus);
 }
 
 /** Ends the program with one clear line when an error reaches nobody. */
-export function catchStrayErrors(options: () => EndOptions): void {
+export function catchStrayErrors(): void {
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
-    endWithError(event.error ?? event.message, options());
+    endWithError(event.error ?? event.message);
   });
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    endWithError(event.reason, options());
+    endWithError(event.reason);
   });
 }
 
-function tell(error: StartError, { log, isDebugging }: EndOptions): void {
-  const stack = isDebugging && error.cause instanceof Error ? error.cause.stack : undefined;
+function tell(error: StartError): void {
+  const level = logLevel();
+  const log = getLogger();
   for (const line of error.message.split("\n")) {
-    if (log === undefined) printError(line);
+    if (level === undefined) printError(line);
     else log.error`${line}`;
   }
+  // Stack traces are for those who develop Riptide.
+  const stack = level === "debug" && error.cause instanceof Error ? error.cause.stack : undefined;
   if (stack !== undefined) printError(stack);
 }
 

@@ -36,6 +36,7 @@ const LEVEL_NAMES: Record<LogTapeLevel, string> = {
 const LEVEL_COLORS: Record<string, number> = { debug: 90, info: 32, warn: 33, error: 31 };
 
 let format: (record: LogRecord) => string = formatJson;
+let level: LogLevel | undefined;
 
 const standardError = new LineQueue(Deno.stderr, {
   formatLost: (count) =>
@@ -54,13 +55,19 @@ export function getLogger(...category: string[]): Logger {
   return getLogTapeLogger(["riptide", ...category]);
 }
 
+/** The level in force; none before the log is configured. */
+export function logLevel(): LogLevel | undefined {
+  return level;
+}
+
 /** Sends all loggers to standard error; may be called again, for instance at a reload. */
 export function configureLog(options: { level: LogLevel; format: LogFormat }): void {
+  level = options.level;
   const isTerminal = Deno.stderr.isTerminal();
   const asText = options.format === "text" || (options.format === "auto" && isTerminal);
   const color = isTerminal && !Deno.noColor;
   format = asText ? (record) => formatText(record, { color }) : formatJson;
-  const lowestLevel = options.level === "warn" ? "warning" : options.level;
+  const lowestLevel = level === "warn" ? "warning" : level;
   configureSync({
     reset: true,
     sinks: { stderr: (record) => standardError.enqueue(format(record)) },
@@ -78,13 +85,13 @@ export function flushLog(timeoutMilliseconds = 500): Promise<void> {
 
 /** Writes one line for a person; for the level and shape see the top of this file. */
 export function formatText(record: LogRecord, options: { color: boolean }): string {
-  const level = LEVEL_NAMES[record.level];
+  const name = LEVEL_NAMES[record.level];
   const time = new Date(record.timestamp).toISOString().replace("T", " ").slice(0, 19) + "Z";
   const part = record.category.slice(1).join(".");
   const message = (part === "" ? "" : `${part}: `) + renderMessage(record.message);
-  const padded = level.padEnd(5);
+  const padded = name.padEnd(5);
   if (!options.color) return `${time} ${padded} ${message}\n`;
-  return `\x1b[90m${time}\x1b[0m \x1b[${LEVEL_COLORS[level]}m${padded}\x1b[0m ${message}\n`;
+  return `\x1b[90m${time}\x1b[0m \x1b[${LEVEL_COLORS[name]}m${padded}\x1b[0m ${message}\n`;
 }
 
 /** Writes one JSON object on one line: time, level, category, message, properties. */

@@ -1,0 +1,25 @@
+/** The command `http`. */
+
+import { object } from "@optique/core/constructs";
+import { message } from "@optique/core/message";
+import { map } from "@optique/core/modifiers";
+import { command } from "@optique/core/primitives";
+import { SIGNALS, type TrackerArguments, trackerOptions } from "./tracker_options.ts";
+
+export const http = command("http", map(object(trackerOptions), (args) => () => run(args)), {
+  brief: message`Run an HTTP tracker (BEP 3), plain or over TLS.`,
+  footer: SIGNALS,
+});
+
+async function run(args: TrackerArguments): Promise<number> {
+  const { serve } = await import("./serve.ts");
+  const { HTTP_FILE } = await import("../config/mod.ts");
+  const { httpPermissions } = await import("../permissions.ts");
+  return await serve({
+    kind: HTTP_FILE,
+    overrides: {},
+    permissions: httpPermissions,
+    start: async (config, options) =>
+      (await import("../../protocols/http/mod.ts")).startHttp(config, options),
+  }, args);
+}
