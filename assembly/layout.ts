@@ -3,8 +3,11 @@
  *
  * Read by the AssemblyScript compiler and by Deno alike, so it holds bare literals only. Offsets
  * are within their record unless the name starts with CONTROL; all integers are little-endian
- * unless a comment says wire order. docs/MEMORY.md draws the map.
+ * unless a comment says wire order. docs/MEMORY.md draws the map. Everybody imports this file; its
+ * parts are files of their own only for their length.
  */
+export * from "./counter_layout.ts";
+export * from "./http_layout.ts";
 
 // Control block: absolute addresses in the first 4 KiB. Address 0 is never used: 0 means "none".
 export const CONTROL_NOW = 64; // u32 seconds since the process started, written by the supervisor
@@ -214,123 +217,6 @@ export const ACCESS_OFF = 0;
 export const ACCESS_BLACK = 1;
 export const ACCESS_WHITE = 2;
 
-// Texts of the HTTP tracker, written by init's caller (wasm/texts.ts), behind the workers.
-export const HTTP_TEXTS = 266240; // HTTP_TEXT_COUNT_MAX × HTTP_TEXT_SIZE: u8 length, then ASCII
-export const HTTP_TEXT_SIZE = 128;
-export const HTTP_TEXT_COUNT_MAX = 64;
-export const HTTP_TEXT_HEAD_OK = 0; // up to the number of Content-Length
-export const HTTP_TEXT_HEAD = 1; // up to the status
-export const HTTP_TEXT_HEAD_LENGTH = 2; // from behind the status to the number of Content-Length
-export const HTTP_TEXT_CLOSE = 3;
-export const HTTP_TEXT_KEEP_ALIVE = 4;
-export const HTTP_TEXT_CORS = 5;
-export const HTTP_TEXT_ALLOW = 6;
-export const HTTP_TEXT_RETRY_AFTER = 7;
-export const HTTP_TEXT_PREFLIGHT = 8;
-export const HTTP_TEXT_COMPLETE = 9; // of an announce
-export const HTTP_TEXT_DOWNLOADED = 10;
-export const HTTP_TEXT_EXTERNAL_IP = 11;
-export const HTTP_TEXT_INCOMPLETE = 12;
-export const HTTP_TEXT_INTERVAL = 13;
-export const HTTP_TEXT_MIN_INTERVAL = 14;
-export const HTTP_TEXT_PEERS = 15;
-export const HTTP_TEXT_PEERS6 = 16;
-export const HTTP_TEXT_PEER_IP = 17; // of one peer as a dictionary
-export const HTTP_TEXT_PEER_ID = 18;
-export const HTTP_TEXT_PEER_PORT = 19;
-export const HTTP_TEXT_FILES = 20; // of a scrape
-export const HTTP_TEXT_DOWNLOADERS = 22;
-export const HTTP_TEXT_FAILURE = 23;
-export const HTTP_TEXT_RETRY_NEVER = 24;
-// What is told in a failure reason.
-export const HTTP_TEXT_NOT_ALLOWED = 25;
-export const HTTP_TEXT_INFO_HASH = 26;
-export const HTTP_TEXT_PEER_ID_NEEDED = 27;
-export const HTTP_TEXT_PORT = 28;
-export const HTTP_TEXT_FULL_SCRAPE = 29;
-// REFUSAL_* status lines, and the sentences that go with them.
-export const HTTP_TEXT_STATUSES = 32;
-export const HTTP_TEXT_SENTENCES = 48;
-
-// Requests that are not carried out, by what they get: status HTTP_TEXT_STATUSES + n, counter
-// COUNT_HTTP_REFUSED + n.
-export const REFUSAL_BAD_REQUEST = 0;
-export const REFUSAL_NOT_FOUND = 1;
-export const REFUSAL_METHOD = 2;
-export const REFUSAL_TIMEOUT = 3;
-export const REFUSAL_TARGET = 4;
-export const REFUSAL_HEADERS = 5;
-export const REFUSAL_BUSY = 6;
-export const REFUSAL_VERSION = 7;
-export const REFUSAL_FORWARDED = 8;
-export const REFUSAL_BODY = 9;
-export const REFUSAL_COUNT = 10;
-
-// A connection's slot: its record, then CONNECTION_INPUT_SIZE bytes of input for when it is idle.
-export const SLOT_SIZE = 640;
-export const CONNECTION_INPUT = 0; // address of the input in use: the slot's own, or a slice
-export const CONNECTION_CAPACITY = 4; // u32 bytes that it holds
-export const CONNECTION_FILLED = 8; // u32 bytes received and not consumed
-export const CONNECTION_OUTPUT = 12; // address of the slice with answers under way, 0 = none
-export const CONNECTION_PHASE = 16; // u32 PHASE_*
-export const CONNECTION_HEAD = 20; // u32 offset where the request at hand begins
-export const CONNECTION_LINE = 24; // u32 offset of the line at hand
-export const CONNECTION_SCANNED = 28; // u32 offset up to which that line's end was not found
-export const CONNECTION_FLAGS = 32; // u32 FLAG_* of the request at hand
-export const CONNECTION_TARGET = 36; // u32 offset of the request's target
-export const CONNECTION_TARGET_LENGTH = 40; // u32
-export const CONNECTION_HEADERS = 44; // u32 offset of the first header
-export const CONNECTION_REQUESTS = 48; // u32 requests answered
-export const CONNECTION_ENDING = 52; // u32 ENDING_*
-export const CONNECTION_PEER = 56; // ADDRESS record: who is connected
-export const CONNECTION_CLIENT = 80; // ADDRESS record: who asks, as a trusted proxy says
-export const CONNECTION_FORWARDED = 104; // ADDRESS record: who asks, as the header Forwarded says
-export const CONNECTION_OWN_INPUT = 128; // CONNECTION_INPUT_SIZE bytes
-export const CONNECTION_INPUT_SIZE = 512;
-
-// Of the request at hand.
-export const FLAG_OTHER_METHOD = 1; // neither GET nor HEAD
-export const FLAG_HEAD = 2;
-export const FLAG_OPTIONS = 4;
-export const FLAG_HTTP_1_0 = 8;
-export const FLAG_CLOSE = 16; // Connection: close
-export const FLAG_KEEP_ALIVE = 32; // Connection: keep-alive
-export const FLAG_HOST = 64;
-export const FLAG_CONTENT_LENGTH = 128;
-export const FLAG_BODY = 256; // a Content-Length above 0
-export const FLAG_TRANSFER_ENCODING = 512;
-export const FLAG_FORWARDED_FOR = 1024; // X-Forwarded-For of a trusted proxy was read
-export const FLAG_FORWARDED = 2048; // Forwarded of a trusted proxy was read
-export const FLAG_BAD_FORWARDED = 4096; // one of the two names no client
-
-export const PHASE_PROXY = 0; // before the PROXY protocol's header
-export const PHASE_REQUEST = 1; // before or within a request line
-export const PHASE_HEADERS = 2;
-
-export const ENDING_NO = 0;
-export const ENDING_CLOSE = 1; // close once the answers are sent
-export const ENDING_LINGER = 2; // the same, but input that nobody will read may be on its way
-
-export const TARGET_MAX = 8192; // bytes of a request's target
-export const HEADERS_MAX = 16384; // bytes of its headers
-export const SLICE_SIZE_MIN = 32768; // bytes: a whole head at its limits fits
-
-// QUERY: what an announce or scrape asks for.
-export const QUERY_INFO_HASH_COUNT = 0; // u32 at WORKER_INFO_HASHES
-export const QUERY_INFO_HASHES_GIVEN = 4; // u32, those that are there twice or too many included
-export const QUERY_HAS_BAD_HASH = 8; // u32
-export const QUERY_HAS_PEER_ID = 12; // u32
-export const QUERY_PORT = 16; // u32, 0 = none or none that is valid
-export const QUERY_IS_SEEDER = 20; // u32
-export const QUERY_EVENT = 24; // u32 EVENT_*
-export const QUERY_NUM_WANT = 28; // i32, negative: the default
-export const QUERY_IS_COMPACT = 32; // u32
-export const QUERY_OMITS_PEER_ID = 36; // u32
-export const QUERY_PEER_ID = 40; // 20 bytes and slack
-export const QUERY_KEY = 80; // address of the key in the path, 0 = none
-export const QUERY_KEY_LENGTH = 84; // u32
-export const QUERY_SIZE = 96;
-
 // Datagram buffers.
 export const DATAGRAM_IN_SIZE = 2112; // 33 cache lines: a power of two would crowd a few sets
 export const DATAGRAM_OUT_SIZE = 1472; // an answer is at most DATAGRAM_OUT_MAX, the rest is slack
@@ -357,44 +243,3 @@ export const OK = 0;
 export const FULL = -1; // no memory left for what was asked
 export const BAD_LINE = -2; // RULES_LINE says which
 export const LIMIT = -3; // a structural bound was met (docs/MEMORY.md)
-
-// Counters, u64 each, written by one worker only.
-export const COUNT_CONNECT = 0;
-export const COUNT_ANNOUNCE = 1;
-export const COUNT_SCRAPE = 2;
-export const COUNT_CONNECT_IPV6 = 3;
-export const COUNT_ANNOUNCE_IPV6 = 4;
-export const COUNT_SCRAPE_IPV6 = 5;
-export const COUNT_ERROR_SENT = 6;
-export const COUNT_BYTES_RECEIVED = 7;
-export const COUNT_BYTES_SENT = 8;
-export const COUNT_DROP_SHORT = 9;
-export const COUNT_DROP_MAGIC = 10;
-export const COUNT_DROP_ACTION = 11;
-export const COUNT_DROP_CONNECTION_ID = 12;
-export const COUNT_DROP_TRUNCATED = 13;
-export const COUNT_DROP_SOURCE_PORT = 14;
-export const COUNT_DROP_DENIED = 15;
-export const COUNT_DROP_KERNEL = 16;
-export const COUNT_DROP_SEND = 17;
-export const COUNT_ERROR_EXPIRED_ID = 18;
-export const COUNT_ERROR_PORT = 19;
-export const COUNT_ERROR_SCRAPE = 20;
-export const COUNT_ERROR_NOT_ALLOWED = 21;
-export const COUNT_MEMORY_FULL = 22;
-export const COUNT_TORRENTS_ADDED = 23;
-export const COUNT_TORRENTS_REMOVED = 24;
-export const COUNT_PEERS_ADDED = 25; // 3 × by kind
-export const COUNT_PEERS_REMOVED = 28; // 3 × by kind
-export const COUNT_PEERS_EXPIRED = 31;
-export const COUNT_COMPLETED = 32;
-export const COUNT_PEERS_SENT = 33;
-export const COUNT_CONNECTIONS_OPENED = 34;
-export const COUNT_CONNECTIONS_CLOSED = 35;
-export const COUNT_CONNECTIONS_REFUSED = 36; // at a limit
-export const COUNT_CONNECTIONS_TIMED_OUT = 37;
-export const COUNT_CONNECTIONS_BROKEN = 38; // reset by the client, TLS that failed
-export const COUNT_HTTP_REFUSED = 39; // REFUSAL_COUNT × by kind
-export const COUNT_PROXY_HEADER = 49; // a connection without a good PROXY header
-export const COUNT_ERROR_QUERY = 50; // an info hash or peer id that is missing or not one
-export const COUNTER_COUNT = 64;

@@ -65,7 +65,11 @@ interface Field {
   alignment: number;
 }
 
-const SOURCE = await Deno.readTextFile(new URL("assembly/layout.ts", ROOT));
+/** layout.ts and the files that it is made of. */
+const PARTS = ["layout.ts", "counter_layout.ts", "http_layout.ts"];
+const SOURCE = (await Promise.all(
+  PARTS.map((name) => Deno.readTextFile(new URL(`assembly/${name}`, ROOT))),
+)).join("");
 const LINES = [...SOURCE.matchAll(/^export const ([A-Z0-9_]+) = (-?\d+);(?: \/\/ (.*))?$/gm)]
   .map(([, name, value, comment]) => ({
     name: name!,
@@ -117,8 +121,11 @@ function fieldsOf(prefix: string): Field[] {
 }
 
 Deno.test("layout.ts holds bare literals, each name once", () => {
-  const exports = SOURCE.match(/^export .*/gm) ?? [];
+  const parts = [...SOURCE.matchAll(/^export \* from "\.\/(.*)";$/gm)].map(([, name]) => name);
+  assert.deepEqual(parts, PARTS.slice(1), "It is made of these files");
+  const exports = SOURCE.match(/^export (?!\*).*/gm) ?? [];
   assert.equal(exports.length, LINES.length, "Every export is a number on a line");
+  assert.equal(Object.keys(LAYOUT).length, LINES.length);
   assert.equal(new Set(LINES.map(({ name }) => name)).size, LINES.length);
   for (const { name, value } of LINES) assert.equal(LAYOUT[name], value, name);
   assert.doesNotMatch(SOURCE, /^import/m);

@@ -46,13 +46,27 @@ for (const target of TARGETS) {
 }
 
 async function compile({ source, file, options }: typeof TARGETS[number]): Promise<void> {
-  const { error, stderr } = await asc.main([source, ...COMMON, "--outFile", file, ...options]);
+  const parameters = [source, ...COMMON, "--outFile", file, ...options];
+  const { error, stderr } = await asc.main(parameters, { readFile: readSource });
   if (error) {
     console.error(stderr.toString());
     console.error(`Cannot compile ${source}: ${error.message}`);
     Deno.exit(1);
   }
   console.error(`Built ${file}`);
+}
+
+/**
+ * Deno wants an extension in `export * from "./part.ts"`, and asc appends another one: only
+ * layout.ts, which both of them read, has such lines.
+ */
+async function readSource(name: string, directory: string): Promise<string | null> {
+  try {
+    return await Deno.readTextFile(`${directory}/${name.replace(/\.ts\.ts$/, ".ts")}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw error;
+  }
 }
 
 async function newestSource(): Promise<number> {
