@@ -120,6 +120,8 @@ export const WORKER_COUNTERS = 512; // COUNTER_COUNT u64
 export const WORKER_URL_DATA = 2048; // BEP 41 URLData of the datagram at hand, URL_DATA_MAX bytes
 export const URL_DATA_MAX = 2048;
 export const WORKER_QUERY = 1024; // QUERY record of the HTTP request at hand
+export const WORKER_SWARM_SIZES = 1152; // housekeeper: SWARM_SIZE_COUNT u32 of the sweep at hand
+export const SWARM_SIZE_COUNT = 26; // torrents of no peer, of 1, of 2 and 3, of 4 to 7, …
 export const WORKER_INFO_HASHES = 2048; // its info hashes, sorted, each once
 export const INFO_HASHES_MAX = 100;
 

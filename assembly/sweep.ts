@@ -17,6 +17,7 @@ import {
   GROUP_LANES,
   GROUP_SIZE,
   KIND_IPV6,
+  KIND_WEBTORRENT,
   ROLE_LEECHER,
   ROLE_SEEDER,
   SHARD_GROUP_COUNT,
@@ -25,15 +26,24 @@ import {
   SHARD_SWEEP_GROUP,
   SHARD_SWEEP_LANE,
   SHARD_SWEEP_PREFIX,
+  SWARM_SIZE_COUNT,
   TORRENT_LAST_ANNOUNCE,
   TORRENT_SWARMS,
+  WORKER_SWARM_SIZES,
 } from "./layout";
 import { countMany } from "./counters";
 import { lockShard, unlockShard } from "./lock";
 import { giveBlock } from "./memory";
 import { blockPeers, expirePeers, resizePeerBlock } from "./peer_block";
 import { isOversized, mergeBlocks, trimDirectory } from "./peer_merge";
-import { countRole, directoryOf, isDirectory, replaceBlock, slotBlock } from "./peer_table";
+import {
+  countRole,
+  directoryOf,
+  isDirectory,
+  replaceBlock,
+  slotBlock,
+  swarmPeers,
+} from "./peer_table";
 import { laneTorrent, removeTorrent, trimShard, usedLanes } from "./torrent_table";
 
 /**
@@ -102,8 +112,24 @@ function sweepTorrent(worker: usize, shard: usize, group: u32, lane: u32): bool 
   if (isEmpty && idle > load<u32>(CONTROL_MAX_PEER_AGE)) {
     removeTorrent(worker, shard, group, lane);
     workLeft -= REMOVE_TORRENT_WORK;
+  } else {
+    countSwarm(worker, torrent);
   }
   return true;
+}
+
+/**
+ * Counts the torrent under its size, while it is at hand. A table that grows during a round may
+ * have a torrent counted twice or not at all.
+ */
+function countSwarm(worker: usize, torrent: usize): void {
+  let peers: u32 = 0;
+  for (let kind: u32 = 0; kind <= <u32> KIND_WEBTORRENT; ++kind) {
+    peers += swarmPeers(load<u32>(torrent + TORRENT_SWARMS + (kind << 2)));
+  }
+  const size = min<u32>(32 - clz<u32>(peers), SWARM_SIZE_COUNT - 1);
+  const ptr = worker + WORKER_SWARM_SIZES + (size << 2);
+  store<u32>(ptr, load<u32>(ptr) + 1);
 }
 
 /**

@@ -10,11 +10,21 @@ import {
   ACCESS_OFF,
   ACCESS_WHITE,
   CONTROL_SWEEP_SECONDS,
+  SWARM_SIZE_COUNT,
   WORKER_BATCH,
   WORKER_COUNT_MAX,
   WORKER_SIZE,
+  WORKER_SWARM_SIZES,
   WORKERS,
 } from "../assembly/layout.ts";
+import {
+  BOARD_LIST_RANGES,
+  BOARD_LIST_TORRENTS,
+  BOARD_LISTS_LOADED_AT,
+  BOARD_SWARM_SIZES,
+  BOARD_SWEPT_AT,
+  writeBoard,
+} from "../wasm/board.ts";
 import { Core, type Rules } from "../wasm/core.ts";
 import { OutOfMemoryError } from "../wasm/errors.ts";
 import type { SharedCore } from "../wasm/memory.ts";
@@ -59,6 +69,8 @@ const GRACE_MILLISECONDS = 5_000;
 
 let core: Core;
 let words: Uint32Array;
+let board: SharedArrayBuffer;
+let swarmSizes: Uint32Array;
 let sweeping: Promise<void>;
 let isStopping = false;
 
@@ -75,6 +87,7 @@ async function sweepForEver(): Promise<void> {
 
 async function sweepAll(): Promise<void> {
   const { shardCount } = core;
+  swarmSizes.fill(0);
   let until = performance.now() + SWEEP_MILLISECONDS;
   for (let shard = 0; shard < shardCount && !isStopping;) {
     if (!core.sweepStep(shard)) ++shard;
@@ -82,6 +95,9 @@ async function sweepAll(): Promise<void> {
     await sleep(SLEEP_MILLISECONDS);
     until = performance.now() + SWEEP_MILLISECONDS;
   }
+  if (isStopping) return;
+  swarmSizes.forEach((count, size) => writeBoard(board, BOARD_SWARM_SIZES + size, count));
+  writeBoard(board, BOARD_SWEPT_AT, Date.now() / 1000);
 }
 
 /**
@@ -101,6 +117,9 @@ async function loadRules(question: LoadRules): Promise<LoadedRules> {
   }
   const infoHashes = core.hashCount(rules);
   const old = [core.swapRules(rules), core.swapProxies(proxies)];
+  writeBoard(board, BOARD_LISTS_LOADED_AT, Date.now() / 1000);
+  writeBoard(board, BOARD_LIST_TORRENTS, infoHashes);
+  writeBoard(board, BOARD_LIST_RANGES, ranges.count);
   if (await allMovedOn()) old.forEach((before) => core.dropRules(before));
   return { infoHashes, denyRanges: ranges.count };
 }
@@ -177,6 +196,9 @@ serveWorker<HousekeeperStart, LoadRules>({
   start({ core: shared, workerIndex }) {
     core = new Core(shared, { workerIndex, batchSize: BATCH_SIZE });
     words = new Uint32Array(shared.memory.buffer);
+    board = shared.board;
+    const sizes = WORKERS + workerIndex * WORKER_SIZE + WORKER_SWARM_SIZES;
+    swarmSizes = new Uint32Array(shared.memory.buffer, sizes, SWARM_SIZE_COUNT);
     sweeping = sweepForEver();
   },
   async answer(question) {

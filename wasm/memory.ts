@@ -16,6 +16,7 @@ import {
   CONTROL_SWEEP_SECONDS,
   CONTROL_TABLE_KEY,
 } from "../assembly/layout.ts";
+import { createBoard } from "./board.ts";
 import { writeHttpTexts } from "./http_texts.ts";
 import { writeTexts } from "./texts.ts";
 
@@ -46,6 +47,8 @@ export interface CoreOptions {
 export interface SharedCore {
   module: WebAssembly.Module;
   memory: WebAssembly.Memory;
+  /** What is told beside the core's counters (board.ts). */
+  board: SharedArrayBuffer;
 }
 
 /**
@@ -72,7 +75,7 @@ export function createSharedCore(
   writeSettings(memory, settings);
   const instance = new WebAssembly.Instance(module, { env: { memory } });
   (instance.exports.init as (pages: number) => void)(pages);
-  return { module, memory };
+  return { module, memory, board: createBoard() };
 }
 
 /** Writes the settings; workers see them with the next request. */

@@ -7,6 +7,7 @@
  */
 import { COUNT_CONNECTIONS_BROKEN, COUNT_CONNECTIONS_TIMED_OUT } from "../../assembly/layout.ts";
 import type { Connection, HttpCore } from "../../wasm/http_core.ts";
+import type { LatencyRecorder } from "../../wasm/latency.ts";
 import type { Admission } from "./connection_limits.ts";
 
 /** Seconds that a connection has. */
@@ -31,6 +32,7 @@ export class Client {
   /** Where bytes go that nobody reads. */
   static #waste = new Uint8Array(16 * 1024);
   static #isDraining = false;
+  static #latency: LatencyRecorder;
 
   readonly admission: Admission;
   /** The tick at which `expire` is called. */
@@ -48,7 +50,8 @@ export class Client {
   #lateAnswer: Promise<void> | undefined;
 
   /** Prepares the answer for clients that are too many; once, before the first client. */
-  static prepare(core: HttpCore): void {
+  static prepare(core: HttpCore, latency: LatencyRecorder): void {
+    Client.#latency = latency;
     const connection = core.open();
     const byteLength = core.turnAway(connection);
     Client.#busyAnswer = core.outputOf(connection, byteLength).slice();
@@ -106,7 +109,9 @@ export class Client {
     while (!core.isEnding(connection)) {
       const received = await conn.read(isIdle ? idleInput : core.inputOf(connection));
       if (received === null || this.#lateAnswer !== undefined) return;
+      const begun = performance.now();
       let byteLength = core.receive(connection, received);
+      let requests = Client.#latency.take();
       if (byteLength > 0) {
         this.#isWriting = true;
         this.deadline = Client.now + this.#limits.requestSeconds;
@@ -114,7 +119,9 @@ export class Client {
           output = core.outputOf(connection, byteLength, output);
           const sent = await conn.write(output);
           if (sent < byteLength) await this.#writeRest(byteLength, sent);
+          Client.#latency.record(requests, begun);
           byteLength = core.resume(connection);
+          requests = Client.#latency.take();
         } while (byteLength > 0);
         this.#isWriting = false;
         isIdle = core.isIdle(connection);

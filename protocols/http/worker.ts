@@ -8,7 +8,9 @@
 import type { TlsKeyPair } from "../../server/certificate.ts";
 import type { ListenAddress } from "../../server/config/address.ts";
 import { serveWorker } from "../../server/pool.ts";
+import { PROTOCOL_HTTP } from "../../wasm/board.ts";
 import { HttpCore } from "../../wasm/http_core.ts";
+import { LatencyRecorder } from "../../wasm/latency.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
 import { Client } from "./client_connection.ts";
 import { ConnectionLimits } from "./connection_limits.ts";
@@ -125,7 +127,11 @@ serveWorker<HttpWorkerStart, TlsKeyPair>({
       slices: SLICES_MAX,
     });
     limits = new ConnectionLimits(core, given);
-    Client.prepare(core);
+    const { workerIndex } = given;
+    Client.prepare(
+      core,
+      new LatencyRecorder(given.core, { workerIndex, protocol: PROTOCOL_HTTP }),
+    );
     ticker = setInterval(() => {
       ++Client.now;
       for (const client of clients) {

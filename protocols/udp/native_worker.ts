@@ -10,7 +10,9 @@ import { formatListenAddress, type ListenAddress } from "../../server/config/add
 import { StartError } from "../../server/errors.ts";
 import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
 import { serveWorker } from "../../server/pool.ts";
+import { PROTOCOL_UDP_NATIVE } from "../../wasm/board.ts";
 import { Core } from "../../wasm/core.ts";
+import { LatencyRecorder } from "../../wasm/latency.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
 import { adviseHugePages, LibcError, openLibc } from "./libc.ts";
 import { MSG_DONTWAIT, MSG_WAITFORONE } from "./linux.ts";
@@ -66,14 +68,16 @@ function openSocket(address: ListenAddress, start: NativeWorkerStart): UdpSocket
 /** Receives, answers and sends until the stop flag is set. */
 class NativeLoop {
   readonly #core: Core;
+  readonly #latency: LatencyRecorder;
   readonly #sockets: UdpSocket[];
   readonly #receiveHeaders: bigint;
   readonly #sendHeaders: bigint;
   readonly #stopWord: Int32Array;
   #errorCount = 0;
 
-  constructor(core: Core, sockets: UdpSocket[]) {
+  constructor(core: Core, latency: LatencyRecorder, sockets: UdpSocket[]) {
     this.#core = core;
+    this.#latency = latency;
     this.#sockets = sockets;
     const { buffer } = core.memory;
     const libc = openLibc();
@@ -121,11 +125,13 @@ class NativeLoop {
     }
     if (received === 0) return 0;
     this.#errorCount = 0;
+    const begun = performance.now();
     const answers = this.#core.answerBatch(index, received);
     if (answers > 0) {
       const unsent = socket.sendAll(this.#sendHeaders, answers, MSG_DONTWAIT);
       if (unsent > 0) this.#core.countSendDrop(unsent);
     }
+    this.#latency.record(this.#latency.take(), begun); // each took as long as its batch
     return received;
   }
 
@@ -141,7 +147,11 @@ serveWorker<NativeWorkerStart, never>({
     }
     const core = new Core(start.core, { workerIndex: start.workerIndex, batchSize: BATCH_SIZE });
     const sockets = start.addresses.map((address) => openSocket(address, start));
-    const loop = new NativeLoop(core, sockets);
+    const latency = new LatencyRecorder(start.core, {
+      workerIndex: start.workerIndex,
+      protocol: PROTOCOL_UDP_NATIVE,
+    });
+    const loop = new NativeLoop(core, latency, sockets);
     setTimeout(() => loop.run()); // Once the main thread has been told.
     return { receiveBufferBytes: Math.min(...sockets.map((socket) => socket.receiveBufferBytes)) };
   },
