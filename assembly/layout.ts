@@ -13,6 +13,7 @@ export * from "./http_layout.ts";
 export const CONTROL_NOW = 64; // u32 seconds since the process started, written by the supervisor
 export const CONTROL_STOP = 68; // u32, not 0: workers leave their loops
 export const CONTROL_SWEEP_SECONDS = 72; // u32, cleaning interval
+export const CONTROL_FAULT = 76; // u32 FAULT_*: why a trap cannot be cleared up
 
 export const CONTROL_MAX_PEER_AGE = 128; // u32 seconds
 export const CONTROL_MAX_CONNECTION_AGE = 132; // u32 seconds

@@ -10,6 +10,7 @@ import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { runSync } from "@optique/run";
 import manifest from "../deno.json" with { type: "json" };
 import { http } from "./commands/http.ts";
+import { tracker } from "./commands/tracker.ts";
 import { udp } from "./commands/udp.ts";
 import { nearest } from "./config/suggest.ts";
 import { EXIT_USAGE } from "./exit_status.ts";
@@ -18,7 +19,7 @@ import { printError, printOut } from "./print.ts";
 const PROGRAM = "riptide";
 
 /** By name, in the order in which the help lists them. */
-const COMMANDS = { udp, http };
+const COMMANDS = { udp, http, tracker };
 const COMMAND_NAMES = Object.keys(COMMANDS);
 /** All options of all commands, to guess from. */
 const OPTIONS = ["--config", "--print-config", "--take-over", "--io", "--help", "--version"];

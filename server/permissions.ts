@@ -5,6 +5,7 @@
 
 import { formatListenAddress, parseCidr, parseListenAddress } from "./config/address.ts";
 import type { HttpConfig } from "./config/http.ts";
+import { httpOf, type TrackerConfig, udpOf } from "./config/tracker.ts";
 import type { UdpConfig } from "./config/udp.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_NO_PERMISSION } from "./exit_status.ts";
@@ -68,6 +69,18 @@ export function httpPermissions(config: HttpConfig): PermissionNeed[] {
     );
   }
   return [...needs, ...listPermissions(access_list)];
+}
+
+/** What a tracker of several protocols needs: what each of them needs, each need once. */
+export function trackerPermissions(config: TrackerConfig): PermissionNeed[] {
+  const udp = udpOf(config);
+  const http = httpOf(config);
+  const needs = [
+    ...(udp === undefined ? [] : udpPermissions(udp)),
+    ...(http === undefined ? [] : httpPermissions(http)),
+  ];
+  const purposes = needs.map(({ purpose }) => purpose);
+  return needs.filter(({ purpose }, index) => purposes.indexOf(purpose) === index);
 }
 
 function listPermissions(access_list: UdpConfig["access_list"]): PermissionNeed[] {

@@ -1,5 +1,5 @@
 /**
- * The workers of one process: started with a grant each, watched, and stopped together.
+ * The workers of one process: started with a grant each, watched, replaced, and stopped together.
  *
  * A worker's file calls `serveWorker` with what it does; the main thread starts it with
  * `WorkerPool`. Besides its start and its end, a worker and the main thread speak by requests that
@@ -40,9 +40,21 @@ export interface WorkerSpec {
   name: string;
   url: URL;
   permissions: Deno.PermissionOptions;
-  /** What its `start` gets; cloned, but for shared memory. */
-  start: unknown;
+  /**
+   * What its `start` gets; cloned, but for shared memory. It is read anew for a worker that takes
+   * the place of a dead one, so a getter can give what is true by then.
+   */
+  readonly start: unknown;
 }
+
+/** A place in the pool: its worker may die and be replaced, whoever asks it need not know. */
+export interface Seat {
+  /** Asks the worker something; one question at a time. */
+  ask(question: unknown): Promise<unknown>;
+}
+
+/** Before another try where the worker that was to take a place could not start. */
+const RESTART_PAUSE_MILLISECONDS = 250;
 
 /** A running worker. */
 export class PoolWorker {
@@ -138,11 +150,20 @@ export class PoolWorker {
 
 /** All workers of the process. */
 export class WorkerPool {
-  readonly #workers: PoolWorker[] = [];
+  readonly #workers = new Map<Seat, PoolWorker>();
+  readonly #mayRestart: (death: Error) => boolean;
   readonly #failed = Promise.withResolvers<Error>();
   #isStopping = false;
 
-  /** Resolves when a worker has died: the process must not go on half alive. */
+  /**
+   * @param options.mayRestart Says of a worker's death whether another is to take its place; where
+   * not, or where nobody says, the pool fails.
+   */
+  constructor(options: { mayRestart?: (death: Error) => boolean } = {}) {
+    this.#mayRestart = options.mayRestart ?? (() => false);
+  }
+
+  /** Resolves when a worker has died for good: the process must not go on half alive. */
   get failed(): Promise<Error> {
     return this.#failed.promise;
   }
@@ -156,11 +177,38 @@ export class WorkerPool {
    * Starts a worker and waits until it serves; resolves with what its `start` returned.
    * @throws StartError as the worker's `start` threw it.
    */
-  async start<T>(spec: WorkerSpec): Promise<{ worker: PoolWorker; result: T }> {
-    const worker = new PoolWorker(spec, (error) => this.fail(error));
-    this.#workers.push(worker);
+  async start<T>(spec: WorkerSpec): Promise<{ worker: Seat; result: T }> {
+    const seat: Seat = { ask: (question) => this.#workers.get(seat)!.ask(question) };
+    let isServing = false;
+    const worker = new PoolWorker(spec, (death) => {
+      if (isServing) this.#replace(seat, spec, death);
+      else this.fail(death);
+    });
+    this.#workers.set(seat, worker);
     const result = await worker.start(spec.start);
-    return { worker, result: result as T };
+    isServing = true;
+    return { worker: seat, result: result as T };
+  }
+
+  /** Has another worker take a dead one's place; one that cannot start has died as well. */
+  async #replace(seat: Seat, spec: WorkerSpec, death: Error): Promise<void> {
+    for (let last = death; !this.#isStopping;) {
+      if (!this.#mayRestart(last)) return this.fail(last);
+      let isServing = false;
+      const worker = new PoolWorker(spec, (death) => {
+        if (isServing) this.#replace(seat, spec, death);
+      });
+      this.#workers.set(seat, worker);
+      try {
+        await worker.start(spec.start);
+        isServing = true;
+        return;
+      } catch (error) {
+        await worker.stop();
+        last = error as Error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RESTART_PAUSE_MILLISECONDS));
+    }
   }
 
   /**
@@ -170,7 +218,7 @@ export class WorkerPool {
   async stop(wake: () => void): Promise<void> {
     this.#isStopping = true;
     wake();
-    await Promise.all(this.#workers.map((worker) => worker.stop()));
+    await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
   }
 }
 

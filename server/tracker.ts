@@ -1,100 +1,73 @@
 /**
  * What every tracker process has, whatever it speaks: memory, housekeeping, clock, lists,
- * statistics, and workers on its addresses.
+ * statistics, and the workers of its services.
  *
  * Runs on the main thread, which holds every permission that a worker gets and touches no client's
  * bytes.
  */
 import { HOUSEKEEPER_INDEX } from "../assembly/layout.ts";
-import {
-  type CoreOptions,
-  type CoreSettings,
-  createSharedCore,
-  type SharedCore,
-  writeStop,
-} from "../wasm/memory.ts";
+import { createSharedCore, type SharedCore, writeSettings, writeStop } from "../wasm/memory.ts";
 import trackerModule from "../wasm/module.js";
 import { Clock } from "./clock.ts";
 import { formatListenAddress, type ListenAddress, parseListenAddress } from "./config/address.ts";
+import { WORKERS_MAX } from "./config/sections.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_CONFIG, EXIT_UNAVAILABLE } from "./exit_status.ts";
 import type { HousekeeperStart, LoadedRules, LoadRules } from "./housekeeper.ts";
 import type { Tracker } from "./lifecycle.ts";
 import { getLogger } from "./log.ts";
-import { type PoolWorker, WorkerPool } from "./pool.ts";
+import { type Seat, WorkerPool } from "./pool.ts";
+import { Deaths } from "./deaths.ts";
+import type { Service } from "./service.ts";
 import { startStatistics } from "./statistics.ts";
 
-/** The part of a configuration that all trackers share. */
-export interface TrackerConfig {
-  network: { address: string[]; trusted_proxies?: string[] };
+/** The part of a configuration that all services share. */
+export interface SharedConfig {
   access_list: {
     mode: LoadRules["mode"];
     path: string;
     deny_clients: string[];
     deny_clients_path: string;
   };
+  cleaning: { max_peer_age: number; torrent_cleaning_interval: number };
   memory: { limit_mib: number };
   statistics: { interval: number };
 }
 
-/** How one protocol serves. */
-export interface Service<TConfig> {
-  /** In the log, such as `udp`. */
-  name: string;
-  transport: "udp" | "tcp";
-  settings: CoreSettings;
-  peerIds?: boolean;
-  workerCount: number;
-  /** Whether it is told what the kernel drops. */
-  knowsKernelDrops: boolean;
-  /** Bind even if another process has the address. */
-  takeOver: boolean;
-  /** Writes what its workers are to find in memory before they start. */
-  prepare?(core: SharedCore): void;
-  /** Starts its workers; resolves once they serve. */
-  startWorkers(pool: WorkerPool, core: SharedCore, addresses: ListenAddress[]): Promise<void>;
-  /** Takes over what may change; the access list is reloaded before. */
-  reload?(config: TConfig): Promise<void>;
-}
-
 /**
- * Starts a tracker; resolves once every address is served.
+ * Starts a tracker of one or several services on one memory; resolves once every address of every
+ * service is served.
  * @throws StartError naming what cannot be had: a list, an address, memory.
  */
-export async function startTracker<TConfig extends TrackerConfig>(
+export async function startTracker<TConfig extends SharedConfig>(
   config: TConfig,
-  service: Service<TConfig>,
+  services: readonly Service<TConfig>[],
 ): Promise<Tracker<TConfig>> {
-  const core = createCore(config, service);
-  service.prepare?.(core);
-  const pool = new WorkerPool();
-  const clock = new Clock(core.memory, service.workerCount, (index) => {
+  const workerCount = services.reduce((sum, service) => sum + service.workerCount, 0);
+  refuseTooMany(workerCount);
+  const core = createCore(config, services);
+  const deaths = new Deaths(core.memory);
+  const pool = new WorkerPool({ mayRestart: (death) => deaths.mayRestart(death) });
+  const clock = new Clock(core.memory, workerCount, (index) => {
     pool.fail(new Error(`Worker ${index} hangs: it has not finished a batch for five seconds`));
   });
   const stopPool = () => pool.stop(() => writeStop(core.memory));
   try {
     const housekeeper = await startHousekeeper(pool, core, config);
-    await loadRules(housekeeper, config);
-    const addresses = config.network.address.map((text) => {
-      const address = parseListenAddress(text);
-      return service.takeOver ? address : { ...address, port: probe(address, service.transport) };
-    });
-    await service.startWorkers(pool, core, addresses);
+    await loadRules(housekeeper, rulesOf(config, services));
+    const listening = await startServices(services, { pool, core });
     const stopStatistics = startStatistics(core.memory, {
       log: getLogger("statistics"),
       intervalSeconds: config.statistics.interval,
-      knowsKernelDrops: service.knowsKernelDrops,
+      knowsKernelDrops: services.some(({ knowsKernelDrops }) => knowsKernelDrops),
     });
-    const listening = addresses.map(formatListenAddress);
-    const log = getLogger(service.name);
-    for (const address of listening) log.info("Listening on {address}", { address });
     return {
-      addresses: listening,
+      addresses: listening.map(({ address }) => address),
       failed: pool.failed,
       async reload(fresh) {
         refuseNewPaths(config, fresh);
-        await loadRules(housekeeper, fresh);
-        await service.reload?.(fresh);
+        await loadRules(housekeeper, rulesOf(fresh, services));
+        for (const service of services) await service.reload?.(fresh);
       },
       async stop() {
         stopStatistics();
@@ -109,13 +82,50 @@ export async function startTracker<TConfig extends TrackerConfig>(
   }
 }
 
-function createCore(
-  config: TrackerConfig,
-  { settings, peerIds }: Pick<CoreOptions, "peerIds"> & { settings: CoreSettings },
+function refuseTooMany(workerCount: number): void {
+  if (workerCount <= WORKERS_MAX) return;
+  throw new StartError(
+    `Cannot start ${workerCount} workers: the core has room for ${WORKERS_MAX}; give ` +
+      'the services a number of "socket_workers" instead of "auto"',
+    EXIT_CONFIG,
+  );
+}
+
+/** Starts the services one after the other, each on the worker indexes behind the one before. */
+async function startServices<TConfig>(
+  services: readonly Service<TConfig>[],
+  { pool, core }: { pool: WorkerPool; core: SharedCore },
+): Promise<{ name: string; address: string }[]> {
+  const listening: { name: string; address: string }[] = [];
+  let firstWorker = 0;
+  for (const service of services) {
+    const addresses = service.addresses.map((text) => {
+      const address = parseListenAddress(text);
+      return service.takeOver ? address : { ...address, port: probe(address, service) };
+    });
+    await service.startWorkers({ pool, core, firstWorker, addresses });
+    firstWorker += service.workerCount;
+    for (const address of addresses.map(formatListenAddress)) {
+      listening.push({ name: service.name, address });
+    }
+  }
+  // Only once all of them serve: who reads the log may begin to ask.
+  for (const { name, address } of listening) {
+    getLogger(name).info("Listening on {address}", { address });
+  }
+  return listening;
+}
+
+function createCore<TConfig extends SharedConfig>(
+  config: TConfig,
+  services: readonly Service<TConfig>[],
 ): SharedCore {
   const { limit_mib } = config.memory;
+  const peerIds = services.some((service) => service.peerIds);
   try {
-    return createSharedCore(trackerModule, { limitMib: limit_mib, peerIds }, settings);
+    const core = createSharedCore(trackerModule, { limitMib: limit_mib, peerIds }, {});
+    writeAllSettings(core.memory, config, services);
+    return core;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new StartError(
@@ -126,11 +136,23 @@ function createCore(
   }
 }
 
+function writeAllSettings<TConfig extends SharedConfig>(
+  memory: WebAssembly.Memory,
+  config: TConfig,
+  services: readonly Service<TConfig>[],
+): void {
+  writeSettings(memory, {
+    maxPeerAgeSeconds: config.cleaning.max_peer_age,
+    sweepIntervalSeconds: config.cleaning.torrent_cleaning_interval,
+  });
+  for (const service of services) service.writeSettings(memory, config);
+}
+
 async function startHousekeeper(
   pool: WorkerPool,
   core: SharedCore,
-  config: TrackerConfig,
-): Promise<PoolWorker> {
+  config: SharedConfig,
+): Promise<Seat> {
   const { path, deny_clients_path } = config.access_list;
   const files = [path, deny_clients_path].filter((file) => file !== "");
   const { worker } = await pool.start<void>({
@@ -143,7 +165,7 @@ async function startHousekeeper(
 }
 
 /** The housekeeper was granted the files that were named at the start, and can read no others. */
-function refuseNewPaths(config: TrackerConfig, fresh: TrackerConfig): void {
+function refuseNewPaths(config: SharedConfig, fresh: SharedConfig): void {
   for (const key of ["path", "deny_clients_path"] as const) {
     if (fresh.access_list[key] === config.access_list[key]) continue;
     throw new StartError(
@@ -154,15 +176,21 @@ function refuseNewPaths(config: TrackerConfig, fresh: TrackerConfig): void {
   }
 }
 
-async function loadRules(housekeeper: PoolWorker, config: TrackerConfig): Promise<void> {
-  const { access_list, network } = config;
-  const question: LoadRules = {
+function rulesOf<TConfig extends SharedConfig>(
+  config: TConfig,
+  services: readonly Service<TConfig>[],
+): LoadRules {
+  const { access_list } = config;
+  return {
     mode: access_list.mode,
     path: access_list.path,
     denyClients: access_list.deny_clients,
     denyClientsPath: access_list.deny_clients_path,
-    trustedProxies: network.trusted_proxies ?? [],
+    trustedProxies: services.flatMap((service) => service.trustedProxies?.(config) ?? []),
   };
+}
+
+async function loadRules(housekeeper: Seat, question: LoadRules): Promise<void> {
   const loaded = await housekeeper.ask(question) as LoadedRules;
   if (question.mode === "off" && loaded.denyRanges === 0) return;
   getLogger("access").info(
@@ -176,7 +204,10 @@ async function loadRules(housekeeper: PoolWorker, config: TrackerConfig): Promis
  * need, a second process would bind it silently and take clients away.
  * @returns The port: the system's choice where it was 0.
  */
-function probe(address: ListenAddress, transport: "udp" | "tcp"): number {
+function probe(
+  address: ListenAddress,
+  { transport, keyOf }: Pick<Service<never>, "transport" | "keyOf">,
+): number {
   const { hostname, port } = address;
   try {
     const socket = transport === "udp"
@@ -193,7 +224,7 @@ function probe(address: ListenAddress, transport: "udp" | "tcp"): number {
     throw new StartError(
       `Cannot listen on ${formatListenAddress(address)}: ${reason}`,
       EXIT_UNAVAILABLE,
-      { key: "network.address" },
+      { key: keyOf?.("network.address") ?? "network.address" },
     );
   }
 }

@@ -59,7 +59,7 @@ export interface SharedCore {
 export function createSharedCore(
   module: WebAssembly.Module,
   options: CoreOptions,
-  settings: CoreSettings,
+  settings: Partial<CoreSettings>,
 ): SharedCore {
   const pages = options.limitMib * WASM_PAGES_PER_MIB;
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
@@ -78,16 +78,22 @@ export function createSharedCore(
   return { module, memory, board: createBoard() };
 }
 
-/** Writes the settings; workers see them with the next request. */
-export function writeSettings(memory: WebAssembly.Memory, settings: CoreSettings): void {
-  writeWord(memory, CONTROL_MAX_PEER_AGE, settings.maxPeerAgeSeconds);
-  writeWord(memory, CONTROL_MAX_CONNECTION_AGE, settings.maxConnectionAgeSeconds);
-  writeWord(memory, CONTROL_ANNOUNCE_INTERVAL, settings.announceIntervalSeconds);
-  writeWord(memory, CONTROL_SWEEP_SECONDS, settings.sweepIntervalSeconds);
-  writeWord(memory, CONTROL_MAX_SCRAPE_TORRENTS, settings.maxScrapeTorrents);
-  writeWord(memory, CONTROL_MAX_RESPONSE_PEERS, settings.maxResponsePeers);
-  writeWord(memory, CONTROL_DEFAULT_RESPONSE_PEERS, settings.defaultResponsePeers);
+/** Writes the settings that are given; workers see them with the next request. */
+export function writeSettings(memory: WebAssembly.Memory, settings: Partial<CoreSettings>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    writeWord(memory, SETTING_WORDS[name as keyof CoreSettings], value);
+  }
 }
+
+const SETTING_WORDS: Readonly<Record<keyof CoreSettings, number>> = {
+  maxPeerAgeSeconds: CONTROL_MAX_PEER_AGE,
+  maxConnectionAgeSeconds: CONTROL_MAX_CONNECTION_AGE,
+  announceIntervalSeconds: CONTROL_ANNOUNCE_INTERVAL,
+  sweepIntervalSeconds: CONTROL_SWEEP_SECONDS,
+  maxScrapeTorrents: CONTROL_MAX_SCRAPE_TORRENTS,
+  maxResponsePeers: CONTROL_MAX_RESPONSE_PEERS,
+  defaultResponsePeers: CONTROL_DEFAULT_RESPONSE_PEERS,
+};
 
 /** Sets the time that every worker reads, in seconds since the start. */
 export function writeNow(memory: WebAssembly.Memory, seconds: number): void {

@@ -1,13 +1,13 @@
 /** The HTTP tracker: its settings, its certificate, and its workers (main thread). */
 import type { TlsKeyPair } from "../../server/certificate.ts";
-import { formatListenAddress, type ListenAddress } from "../../server/config/address.ts";
+import { formatListenAddress } from "../../server/config/address.ts";
 import type { HttpConfig } from "../../server/config/mod.ts";
 import type { Tracker } from "../../server/lifecycle.ts";
 import { getLogger } from "../../server/log.ts";
-import type { PoolWorker, WorkerPool } from "../../server/pool.ts";
+import type { Seat } from "../../server/pool.ts";
+import { countWorkers, type Place, type Service } from "../../server/service.ts";
 import { startTracker } from "../../server/tracker.ts";
 import { writeHttpSettings } from "../../wasm/http_core.ts";
-import type { SharedCore } from "../../wasm/memory.ts";
 import type { HttpWorkerStart } from "./worker.ts";
 
 /** How to start the tracker. */
@@ -24,39 +24,43 @@ export async function startHttp(
   config: HttpConfig,
   options: HttpOptions,
 ): Promise<Tracker<HttpConfig>> {
-  const { protocol, cleaning } = config;
-  const workers: PoolWorker[] = [];
-  let tls = await loadTls(config);
-  return await startTracker(config, {
+  return await startTracker(config, [await httpService(config, options)]);
+}
+
+/**
+ * How HTTP is served, alone or beside other protocols.
+ * @throws StartError where the certificate cannot be had.
+ */
+export async function httpService(
+  config: HttpConfig,
+  options: HttpOptions,
+): Promise<Service<HttpConfig>> {
+  const workerCount = countWorkers(config.socket_workers);
+  const workers: Seat[] = [];
+  const current = { tls: await loadTls(config) };
+  return {
     name: "http",
     transport: "tcp",
-    settings: {
-      maxPeerAgeSeconds: cleaning.max_peer_age,
-      maxConnectionAgeSeconds: 0,
-      announceIntervalSeconds: protocol.peer_announce_interval,
-      sweepIntervalSeconds: cleaning.torrent_cleaning_interval,
-      maxScrapeTorrents: protocol.max_scrape_torrents,
-      maxResponsePeers: protocol.max_peers,
-      defaultResponsePeers: protocol.default_peers,
-    },
-    peerIds: protocol.peer_ids,
-    workerCount: config.socket_workers,
+    addresses: config.network.address,
+    workerCount,
+    peerIds: config.protocol.peer_ids,
     knowsKernelDrops: false,
     takeOver: options.takeOver,
-    prepare: (core) => writeSettings(core, config),
-    async startWorkers(pool, core, addresses) {
-      workers.push(...await startWorkers(pool, core, { config, addresses, tls }));
+    trustedProxies: ({ network }) => network.trusted_proxies,
+    writeSettings,
+    async startWorkers(place) {
+      workers.push(...await startWorkers(place, { config, workerCount, current }));
     },
     async reload(fresh) {
-      if (tls === undefined) return;
+      if (current.tls === undefined) return;
       // The files that the start named: other paths take effect at the next start.
       const loaded = await loadTls({ ...fresh, network: { ...fresh.network, enable_tls: true } });
-      if (loaded!.cert === tls.cert && loaded!.key === tls.key) return;
-      tls = loaded;
+      if (loaded!.cert === current.tls.cert && loaded!.key === current.tls.key) return;
+      current.tls = loaded;
       await Promise.all(workers.map((worker) => worker.ask(loaded)));
       getLogger("http").info("New connections get the new certificate");
     },
-  });
+  };
 }
 
 async function loadTls({ network }: HttpConfig): Promise<TlsKeyPair | undefined> {
@@ -65,8 +69,8 @@ async function loadTls({ network }: HttpConfig): Promise<TlsKeyPair | undefined>
   return await loadKeyPair(network.tls_certificate_path, network.tls_private_key_path);
 }
 
-function writeSettings(core: SharedCore, { network, protocol }: HttpConfig): void {
-  writeHttpSettings(core.memory, {
+function writeSettings(memory: WebAssembly.Memory, { network, protocol }: HttpConfig): void {
+  writeHttpSettings(memory, {
     announceIntervalSeconds: protocol.peer_announce_interval,
     minAnnounceIntervalSeconds: protocol.min_announce_interval,
     maxScrapeTorrents: protocol.max_scrape_torrents,
@@ -82,30 +86,31 @@ function writeSettings(core: SharedCore, { network, protocol }: HttpConfig): voi
 }
 
 async function startWorkers(
-  pool: WorkerPool,
-  core: SharedCore,
-  options: { config: HttpConfig; addresses: ListenAddress[]; tls: TlsKeyPair | undefined },
-): Promise<PoolWorker[]> {
-  const { config, addresses, tls } = options;
-  const { network, socket_workers } = config;
+  { pool, core, firstWorker, addresses }: Place,
+  options: { config: HttpConfig; workerCount: number; current: { tls: TlsKeyPair | undefined } },
+): Promise<Seat[]> {
+  const { config, workerCount, current } = options;
+  const { network } = config;
   // The kernel spreads connections evenly, so each worker has its part of the limits.
-  const share = (limit: number) => Math.ceil(limit / socket_workers);
-  const started = Array.from({ length: socket_workers }, (_, workerIndex) =>
+  const share = (limit: number) => Math.ceil(limit / workerCount);
+  const started = Array.from({ length: workerCount }, (_, index) =>
     pool.start<void>({
-      name: `http ${workerIndex}`,
+      name: `http ${index}`,
       url: new URL("./worker.ts", import.meta.url),
       permissions: { net: addresses.map(formatListenAddress) },
-      start: {
-        core,
-        workerIndex,
-        addresses,
-        tls,
-        maxConnections: share(network.max_connections),
-        maxConnectionsPerAddress: share(network.max_connections_per_address),
-        proxyProtocol: network.proxy_protocol,
-        idleSeconds: network.keep_alive_timeout,
-        requestSeconds: network.request_timeout,
-      } satisfies HttpWorkerStart,
+      get start() {
+        return {
+          core,
+          workerIndex: firstWorker + index,
+          addresses,
+          tls: current.tls, // one that takes a dead one's place begins with the certificate of then
+          maxConnections: share(network.max_connections),
+          maxConnectionsPerAddress: share(network.max_connections_per_address),
+          proxyProtocol: network.proxy_protocol,
+          idleSeconds: network.keep_alive_timeout,
+          requestSeconds: network.request_timeout,
+        } satisfies HttpWorkerStart;
+      },
     }));
   return (await Promise.all(started)).map(({ worker }) => worker);
 }

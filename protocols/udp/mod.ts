@@ -5,9 +5,9 @@ import type { Tracker } from "../../server/lifecycle.ts";
 import { LIBC_PATHS } from "../../server/libc_paths.ts";
 import { getLogger } from "../../server/log.ts";
 import { isGranted } from "../../server/permissions.ts";
-import type { WorkerPool } from "../../server/pool.ts";
+import { countWorkers, type Place, type Service } from "../../server/service.ts";
 import { startTracker } from "../../server/tracker.ts";
-import type { SharedCore } from "../../wasm/memory.ts";
+import { writeSettings } from "../../wasm/memory.ts";
 import type { NativeWorkerStart, NativeWorkerStarted } from "./native_worker.ts";
 import type { UdpWorkerStart } from "./worker.ts";
 
@@ -22,42 +22,47 @@ export interface UdpOptions {
  * @throws StartError naming what cannot be had: a list, an address, memory.
  */
 export function startUdp(config: UdpConfig, options: UdpOptions): Promise<Tracker<UdpConfig>> {
-  const { network, protocol, cleaning } = config;
+  return startTracker(config, [udpService(config, options)]);
+}
+
+/** How UDP is served, alone or beside other protocols. */
+export function udpService(config: UdpConfig, options: UdpOptions): Service<UdpConfig> {
+  const { network } = config;
   const isNative = network.io === "native";
-  return startTracker(config, {
+  const workerCount = isNative ? countWorkers(config.socket_workers) : network.address.length;
+  return {
     name: "udp",
     transport: "udp",
-    settings: {
-      maxPeerAgeSeconds: cleaning.max_peer_age,
-      maxConnectionAgeSeconds: cleaning.max_connection_age,
-      announceIntervalSeconds: protocol.peer_announce_interval,
-      sweepIntervalSeconds: cleaning.torrent_cleaning_interval,
-      maxScrapeTorrents: protocol.max_scrape_torrents,
-      maxResponsePeers: protocol.max_response_peers,
-      defaultResponsePeers: protocol.default_response_peers,
-    },
-    workerCount: isNative ? config.socket_workers : network.address.length,
+    addresses: network.address,
+    workerCount,
     knowsKernelDrops: isNative,
     takeOver: options.takeOver,
-    startWorkers: (pool, core, addresses) =>
+    writeSettings: writeUdpSettings,
+    startWorkers: (place) =>
       isNative
-        ? startNativeWorkers(pool, core, config, addresses)
-        : startSandboxedWorkers(pool, core, config, addresses),
+        ? startNativeWorkers(place, config, workerCount)
+        : startSandboxedWorkers(place, config),
+  };
+}
+
+function writeUdpSettings(memory: WebAssembly.Memory, { protocol, cleaning }: UdpConfig): void {
+  writeSettings(memory, {
+    maxConnectionAgeSeconds: cleaning.max_connection_age,
+    announceIntervalSeconds: protocol.peer_announce_interval,
+    maxScrapeTorrents: protocol.max_scrape_torrents,
+    maxResponsePeers: protocol.max_response_peers,
+    defaultResponsePeers: protocol.default_response_peers,
   });
 }
 
-async function startSandboxedWorkers(
-  pool: WorkerPool,
-  core: SharedCore,
-  config: UdpConfig,
-  addresses: ListenAddress[],
-): Promise<void> {
-  await Promise.all(addresses.map((address, workerIndex) =>
+async function startSandboxedWorkers(place: Place, config: UdpConfig): Promise<void> {
+  const { pool, core, firstWorker, addresses } = place;
+  await Promise.all(addresses.map((address, index) =>
     pool.start({
       name: `udp ${formatListenAddress(address)}`,
       url: new URL("./worker.ts", import.meta.url),
       permissions: { net: netGrant(address, config.network.client_subnets) },
-      start: { core, workerIndex, address } satisfies UdpWorkerStart,
+      start: { core, workerIndex: firstWorker + index, address } satisfies UdpWorkerStart,
     })
   ));
 }
@@ -76,27 +81,27 @@ export function netGrant(
 }
 
 async function startNativeWorkers(
-  pool: WorkerPool,
-  core: SharedCore,
+  place: Place,
   config: UdpConfig,
-  addresses: ListenAddress[],
+  workerCount: number,
 ): Promise<void> {
+  const { pool, core, firstWorker, addresses } = place;
   const libcPaths = LIBC_PATHS[Deno.build.arch as keyof typeof LIBC_PATHS] ?? [];
   const granted = libcPaths.filter((path) => isGranted({ name: "ffi", path }));
   const wanted = config.network.socket_recv_buffer_size;
-  for (let workerIndex = 0; workerIndex < config.socket_workers; ++workerIndex) {
+  for (let index = 0; index < workerCount; ++index) {
     const { result } = await pool.start<NativeWorkerStarted>({
-      name: `udp ${workerIndex}`,
+      name: `udp ${index}`,
       url: new URL("./native_worker.ts", import.meta.url),
       permissions: { ffi: granted },
       start: {
         core,
-        workerIndex,
+        workerIndex: firstWorker + index,
         addresses,
         receiveBufferBytes: wanted,
       } satisfies NativeWorkerStart,
     });
-    if (result.receiveBufferBytes < wanted && workerIndex === 0) {
+    if (result.receiveBufferBytes < wanted && index === 0) {
       getLogger("udp").warn(
         "The system gives sockets a buffer of {given} bytes only; set net.core.rmem_max to " +
           "{wanted} for what socket_recv_buffer_size asks",

@@ -10,7 +10,7 @@ import { printError, printOut } from "../print.ts";
 import type { TrackerArguments } from "./tracker_options.ts";
 
 /** Keys that take effect at a reload; the others wait for the next start. */
-const RELOADED_KEYS = /^(log_level|log_format|access_list\..*|network\.trusted_proxies)$/;
+const RELOADED_KEYS = /^(log_level|log_format|access_list\..*|(http\.)?network\.trusted_proxies)$/;
 
 /** What the commands that run a tracker differ in. */
 export interface Served<TConfig> {

@@ -15,6 +15,8 @@ export interface FileKind<TConfig> {
   /** The command that reads it, such as `udp`. */
   command: string;
   schema: v.GenericSchema<unknown, TConfig>;
+  /** What counts as the file where none is named; nothing, unless tables mean something. */
+  withoutFile?: Readonly<Record<string, unknown>>;
   /** Keys and tables that other trackers have, by dotted name, and why they are not needed here. */
   needless: Readonly<Record<string, string>>;
   /** Derives defaults that follow from other keys. */

@@ -11,24 +11,22 @@ import {
   listenAddresses,
   logFormat,
   logLevel,
+  memory,
+  socketWorkers,
+  statistics,
 } from "./sections.ts";
-import { memory, statistics, WORKERS_MAX } from "./sections.ts";
 
 const SHORT_INTERVAL_SECONDS = 60;
 const CERTIFICATE_FORMS = "PEM, the certificate first and those of its issuers after it, or one " +
   "in DER";
 const KEY_FORMS = "PEM (PKCS#8, PKCS#1 or SEC1) or DER (PKCS#8 or PKCS#1)";
 
-export const HTTP_SCHEMA = file("Configuration of the HTTP tracker (BEP 3).", {
-  socket_workers: integer({
-    default: 1,
-    min: 1,
-    max: WORKERS_MAX,
-    help: "Threads that serve requests, each of them on every address. One for each processor " +
-      "core is the most that makes sense.",
-  }),
-  log_level: logLevel,
-  log_format: logFormat,
+/** What is the HTTP tracker's own, also in the file of a tracker that speaks more. */
+export const httpKeys = {
+  socket_workers: socketWorkers(
+    "Threads that serve requests, each of them on every address. One for each processor core, " +
+      'which is what "auto" gives, is the most that makes sense.',
+  ),
 
   network: table("Sockets.", {
     address: listenAddresses(["0.0.0.0:3000", "[::]:3000"]),
@@ -160,9 +158,15 @@ export const HTTP_SCHEMA = file("Configuration of the HTTP tracker (BEP 3).", {
       help: "Let scripts of any web page read the answers (CORS).",
     }),
   }),
+};
 
+export const HTTP_SCHEMA = file("Configuration of the HTTP tracker (BEP 3).", {
+  socket_workers: httpKeys.socket_workers,
+  log_level: logLevel,
+  log_format: logFormat,
+  network: httpKeys.network,
+  protocol: httpKeys.protocol,
   cleaning: table("When things are forgotten.", cleaningKeys),
-
   access_list: accessList,
   memory,
   statistics,

@@ -33,8 +33,11 @@ export async function loadConfig<TConfig>(
   path: string | undefined,
   options: LoadOptions = {},
 ): Promise<Loaded<TConfig>> {
-  const text = path === undefined ? "" : await readConfigFile(kind, path);
-  return await parseConfig(kind, text, { ...options, name: path ?? "default configuration" });
+  if (path !== undefined) {
+    return await parseConfig(kind, await readConfigFile(kind, path), { ...options, name: path });
+  }
+  const overrides = { ...structuredClone(kind.withoutFile), ...options.overrides };
+  return await parseConfig(kind, "", { overrides, name: "default configuration" });
 }
 
 /** Loads the text of a file; `name` stands for it in messages. */

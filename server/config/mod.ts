@@ -8,3 +8,11 @@ export { HTTP_FILE, HTTP_SCHEMA, type HttpConfig } from "./http.ts";
 export { loadConfig, type Loaded, type LoadOptions, parseConfig } from "./load.ts";
 export { printConfig } from "./print.ts";
 export { UDP_FILE, UDP_SCHEMA, type UdpConfig } from "./udp.ts";
+export {
+  httpOf,
+  keyOf,
+  TRACKER_FILE,
+  TRACKER_SCHEMA,
+  type TrackerConfig,
+  udpOf,
+} from "./tracker.ts";

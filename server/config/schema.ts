@@ -47,6 +47,23 @@ export function integer(
   return v.optional(schema, options.default);
 }
 
+/** A whole number within limits, or a word that lets the program choose it. */
+export function integerOr<const TWord extends string>(
+  word: TWord,
+  options: { default: number; min: number; max: number; help: string },
+) {
+  const { min, max, help } = options;
+  const expected = `a whole number from ${min} to ${max}, or "${word}"`;
+  const range = `A number, ${min} to ${max}, or "${word}".`;
+  const isFit = (input: unknown) =>
+    input === word || Number.isInteger(input) && fits(input as number, min, max);
+  const schema = v.pipe(
+    v.custom<number | TWord>(isFit, expected),
+    v.metadata({ help, expected, range } satisfies KeyInfo),
+  );
+  return v.optional(schema, options.default);
+}
+
 /** One word of several. */
 export function choice<const TChoice extends string>(
   choices: readonly TChoice[],
@@ -127,6 +144,12 @@ export function list(options: {
 export function table<const TEntries extends Entries>(help: string, entries: TEntries) {
   const schema = v.pipe(v.object(entries, "a table"), v.metadata({ help } satisfies TableInfo));
   return v.optional(schema, {} as never);
+}
+
+/** A table that means something by being there: left out, what it configures is off. */
+export function optionalTable<const TEntries extends Entries>(help: string, entries: TEntries) {
+  const schema = v.pipe(v.object(entries, "a table"), v.metadata({ help } satisfies TableInfo));
+  return v.optional(schema);
 }
 
 /** The whole of a configuration file: keys first, then tables. */

@@ -3,7 +3,7 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { CIDR_EXPECTED, formatCidr, formatListenAddress, parseCidr } from "./address.ts";
 import { LISTEN_ADDRESS_EXPECTED, parseListenAddress } from "./address.ts";
-import { choice, integer, list, table, text } from "./schema.ts";
+import { choice, integer, integerOr, list, table, text } from "./schema.ts";
 
 export const logLevel = choice(LOG_LEVELS, {
   default: "info",
@@ -41,6 +41,12 @@ export function cidrs(options: { default: string[]; minLength?: number; help: st
 
 /** The core knows 64 workers; housekeeping is one of them, and one is kept spare. */
 export const WORKERS_MAX = 62;
+
+/** How many threads serve; "auto" is one for each processor core. */
+export function socketWorkers(help: string) {
+  return integerOr("auto", { default: 1, min: 1, max: WORKERS_MAX, help });
+}
+
 /** Ages of peers are kept in 16 bits of seconds. */
 export const AGE_MAX_SECONDS = 65_535;
 

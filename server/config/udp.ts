@@ -12,8 +12,10 @@ import {
   listenAddresses,
   logFormat,
   logLevel,
+  memory,
+  socketWorkers,
+  statistics,
 } from "./sections.ts";
-import { memory, statistics, WORKERS_MAX } from "./sections.ts";
 
 /** The core keeps a counter of kernel drops for each socket of a worker. */
 const NATIVE_ADDRESSES_MAX = 16;
@@ -21,16 +23,12 @@ const NATIVE_ADDRESSES_MAX = 16;
 /** Clients use a connection id for so long. */
 const CONNECTION_AGE_SECONDS = 60;
 
-export const UDP_SCHEMA = file("Configuration of the UDP tracker (BEP 15).", {
-  socket_workers: integer({
-    default: 1,
-    min: 1,
-    max: WORKERS_MAX,
-    help: "Threads that serve requests, each of them on every address. More than 1 needs " +
-      'io = "native" below.',
-  }),
-  log_level: logLevel,
-  log_format: logFormat,
+/** What is the UDP tracker's own, also in the file of a tracker that speaks more. */
+export const udpKeys = {
+  socket_workers: socketWorkers(
+    'Threads that serve requests, each of them on every address; "auto" is one for each ' +
+      'processor core. More than 1 needs io = "native" below.',
+  ),
 
   network: table("Sockets.", {
     address: listenAddresses(["0.0.0.0:3000", "[::]:3000"]),
@@ -89,18 +87,26 @@ export const UDP_SCHEMA = file("Configuration of the UDP tracker (BEP 15).", {
         "come all at once.",
     }),
   }),
+};
 
+export const maxConnectionAge = integer({
+  default: 120,
+  min: 1,
+  max: 3_600,
+  unit: "seconds",
+  help: "How long a connection id is valid (BEP 15 says two minutes).",
+});
+
+export const UDP_SCHEMA = file("Configuration of the UDP tracker (BEP 15).", {
+  socket_workers: udpKeys.socket_workers,
+  log_level: logLevel,
+  log_format: logFormat,
+  network: udpKeys.network,
+  protocol: udpKeys.protocol,
   cleaning: table("When things are forgotten.", {
     ...cleaningKeys,
-    max_connection_age: integer({
-      default: 120,
-      min: 1,
-      max: 3_600,
-      unit: "seconds",
-      help: "How long a connection id is valid (BEP 15 says two minutes).",
-    }),
+    max_connection_age: maxConnectionAge,
   }),
-
   access_list: accessList,
   memory,
   statistics,
@@ -146,11 +152,11 @@ export const UDP_FILE: FileKind<UdpConfig> = {
 };
 
 function* findErrors(config: UdpConfig): Generator<Finding> {
-  const { network, protocol } = config;
+  const { network, protocol, socket_workers: workers } = config;
   const error = (keys: Finding["keys"], message: string): Finding => (
     { severity: "error", keys, message }
   );
-  if (network.io === "deno" && config.socket_workers > 1) {
+  if (network.io === "deno" && typeof workers === "number" && workers > 1) {
     yield error(
       ["socket_workers", "network.io"],
       "expected 1 worker, as Deno cannot share a UDP port between threads, " +

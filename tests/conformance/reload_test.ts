@@ -213,9 +213,9 @@ async function reload(
 ): Promise<LogRecord> {
   const since = server.records.length;
   server.signal(options.signal);
-  const aboutList = ({ level, message, properties }: LogRecord) =>
-    (level === "info" || level === "error") &&
-    /access list|list\.txt/i.test(inspectRecord({ level, message, properties }));
+  const aboutList = (record: LogRecord) =>
+    (record.level === "info" || record.level === "error") &&
+    /access list|list\.txt/i.test(inspectRecord(record));
   const record = await server.waitForRecord(aboutList, { since, what: "the reload's outcome" });
   assert.equal(record.level, options.level, inspectRecord(record));
   return record;

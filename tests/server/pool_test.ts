@@ -1,7 +1,7 @@
 /** Workers that live and die: every death is noticed, every stop ends. */
 import { strict as assert } from "node:assert";
 import { StartError } from "../../server/errors.ts";
-import { type PoolWorker, WorkerPool } from "../../server/pool.ts";
+import { type Seat, WorkerPool } from "../../server/pool.ts";
 import type { PoolWorkerStart, Question } from "../fixtures/pool_worker.ts";
 import { elapse, within } from "../support/deadline.ts";
 
@@ -13,7 +13,7 @@ async function start(
   pool: WorkerPool,
   options: PoolWorkerStart = {},
   name = "test",
-): Promise<{ worker: PoolWorker; result: string }> {
+): Promise<{ worker: Seat; result: string }> {
   const url = new URL("../fixtures/pool_worker.ts", import.meta.url);
   const starting = pool.start<string>({ name, url, permissions: "none", start: options });
   return await within(starting, { deadlineMs: DEADLINE_MS, what: "the worker's start" });

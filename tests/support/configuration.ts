@@ -2,16 +2,23 @@
 
 export type Driver = "deno" | "native";
 
-/** What a server runs: a driver of the UDP tracker, or the HTTP tracker. */
-export type Service = Driver | "http";
+/** What a server runs: a driver of the UDP tracker, the HTTP tracker, or several in one. */
+export type Service = Driver | "http" | "tracker";
 
 /** The task of deno.json that runs a service. */
-const TASKS: Record<Service, string> = { deno: "udp", native: "udp:native", http: "http" };
+const TASKS: Record<Service, string> = {
+  deno: "udp",
+  native: "udp:native",
+  http: "http",
+  tracker: "tracker:native",
+};
 
 export type Value = string | number | boolean | string[];
 
 /** A configuration file: values of its own and tables of values. */
-export type Configuration = Record<string, Value | Record<string, Value>>;
+export interface Configuration {
+  [key: string]: Value | Configuration;
+}
 
 export const REPOSITORY = new URL("../../", import.meta.url);
 
@@ -62,28 +69,24 @@ export function merge(base: Configuration, over: Configuration): Configuration {
   const merged = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const below = merged[key];
-    merged[key] = isTable(value) && isTable(below) ? { ...below, ...value } : value;
+    merged[key] = isTable(value) && isTable(below) ? merge(below, value) : value;
   }
   return merged;
 }
 
 /** Writes a configuration as TOML. JSON's strings, numbers and arrays are TOML's. */
-export function toToml(configuration: Configuration): string {
-  const lines: string[] = [];
-  const entries = Object.entries(configuration);
-  for (const [key, value] of entries) {
+export function toToml(configuration: Configuration, path: string[] = []): string {
+  const lines: string[] = path.length === 0 ? [] : [`[${path.join(".")}]`];
+  for (const [key, value] of Object.entries(configuration)) {
     if (!isTable(value)) lines.push(`${key} = ${JSON.stringify(value)}`);
   }
-  for (const [name, table] of entries) {
-    if (!isTable(table)) continue;
-    lines.push(`[${name}]`);
-    for (const [key, value] of Object.entries(table)) {
-      lines.push(`${key} = ${JSON.stringify(value)}`);
-    }
+  let text = lines.join("\n") + "\n";
+  for (const [name, table] of Object.entries(configuration)) {
+    if (isTable(table)) text += toToml(table, [...path, name]);
   }
-  return lines.join("\n") + "\n";
+  return text;
 }
 
-function isTable(value: unknown): value is Record<string, Value> {
+function isTable(value: Value | Configuration | undefined): value is Configuration {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

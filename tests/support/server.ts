@@ -19,6 +19,8 @@ const RECORD_DEADLINE_MS = 10_000;
 /** One line of the log. */
 export interface LogRecord {
   level: string;
+  /** Part of the program, such as `udp`. */
+  category: string;
   message: string;
   properties: Record<string, unknown>;
 }
@@ -44,7 +46,6 @@ export interface ServerOptions {
 const DEFAULTS: Configuration = {
   log_level: "info",
   log_format: "json",
-  network: { address: LOOPBACK },
   memory: { limit_mib: 64 },
   statistics: { interval: 0 },
 };
@@ -58,19 +59,33 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { configuration = {} } = options;
   const own = typeof configuration === "function" ? configuration(directory) : configuration;
   const { driver } = options;
-  const network: Configuration = driver === "http" ? {} : { network: { io: driver } };
-  const whole = merge(merge(DEFAULTS, network), own);
+  const whole = merge(merge(DEFAULTS, defaultsOf(driver)), own);
   await Deno.writeTextFile(`${directory}/riptide.toml`, toToml(whole));
   const server = new Server(directory, options);
   if (options.unobserved) return server;
   try {
-    const addresses = (whole.network as { address: string | string[] }).address;
-    await server.waitUntilListening([addresses].flat().length);
+    await server.waitUntilListening(addressesOf(whole).length);
   } catch (error) {
     await server.kill();
     throw error;
   }
   return server;
+}
+
+/** One protocol's server has its network at the top; one of several, in the protocols' tables. */
+function defaultsOf(driver: Service): Configuration {
+  if (driver === "tracker") return {};
+  const io: Configuration = driver === "http" ? {} : { io: driver };
+  return { network: { address: LOOPBACK, ...io } };
+}
+
+/** Every address of every table `network`. */
+function addressesOf(configuration: Configuration): string[] {
+  return Object.entries(configuration).flatMap(([name, value]) => {
+    if (typeof value !== "object" || Array.isArray(value)) return [];
+    if (name !== "network") return addressesOf(value);
+    return [value.address as string | string[]].flat();
+  });
 }
 
 /** Starts a server that must fail, and returns how it ended. */
@@ -140,6 +155,15 @@ export class Server {
   addressFor(hostname: string): string {
     if (hostname.includes(":")) return this.address(`[${hostname}]`);
     return this.address(hostname.startsWith("127.") ? "127.0.0.1" : hostname);
+  }
+
+  /** The first address of a protocol of several. */
+  addressOf(protocol: string): string {
+    const record = this.records.find(({ category, message }) =>
+      category === protocol && message.startsWith("Listening on ")
+    );
+    if (record === undefined) throw new Error(`No address of ${protocol}: ${this.log}`);
+    return String(record.properties.address);
   }
 
   /** Everything that it wrote to standard error, for messages. */
@@ -224,8 +248,8 @@ export class Server {
       if (line !== "") this.text.push(line);
       return;
     }
-    const { level, message, properties = {} } = JSON.parse(line);
-    this.records.push({ level: String(level).toLowerCase(), message, properties });
+    const { level, category, message, properties = {} } = JSON.parse(line);
+    this.records.push({ level: String(level).toLowerCase(), category, message, properties });
   }
 
   async #waitUntil(

@@ -1,0 +1,145 @@
+/**
+ * The configuration of a tracker that speaks several protocols: a table for each, which holds what
+ * the protocol's own file holds, and tables that they share.
+ *
+ * Each protocol's checks are those of its own file: they see a configuration of that kind (`udpOf`,
+ * `httpOf`), and what they find is told with the keys of this one.
+ */
+
+import type * as v from "valibot";
+import type { FileKind, Finding } from "./file_kind.ts";
+import { HTTP_FILE, type HttpConfig, httpKeys } from "./http.ts";
+import { file, optionalTable, table } from "./schema.ts";
+import {
+  accessList,
+  cleaningKeys,
+  logFormat,
+  logLevel,
+  memory,
+  statistics,
+  WORKERS_MAX,
+} from "./sections.ts";
+import { maxConnectionAge, UDP_FILE, type UdpConfig, udpKeys } from "./udp.ts";
+
+export const TRACKER_SCHEMA = file("Configuration of a tracker that speaks several protocols.", {
+  log_level: logLevel,
+  log_format: logFormat,
+  udp: optionalTable("UDP (BEP 15); without this table it is off.", udpKeys),
+  http: optionalTable("HTTP (BEP 3); without this table it is off.", httpKeys),
+  cleaning: table("When things are forgotten.", {
+    ...cleaningKeys,
+    max_connection_age: maxConnectionAge,
+  }),
+  access_list: accessList,
+  memory,
+  statistics,
+});
+
+export type TrackerConfig = v.InferOutput<typeof TRACKER_SCHEMA>;
+
+/** The protocols' tables, and what each is in a file of its own. */
+export const PROTOCOLS = ["udp", "http"] as const;
+export type Protocol = typeof PROTOCOLS[number];
+
+/** The UDP tracker's part, as its own file would say it; the tables are the same objects. */
+export function udpOf(config: TrackerConfig): UdpConfig | undefined {
+  const { udp, http: _, ...shared } = config;
+  return udp && { ...udp, ...shared };
+}
+
+/** The HTTP tracker's part, as its own file would say it. */
+export function httpOf(config: TrackerConfig): HttpConfig | undefined {
+  const { udp: _, http, ...shared } = config;
+  return http && { ...http, ...shared };
+}
+
+/** A protocol's file kind, on its part of the configuration. */
+interface Part {
+  protocol: Protocol;
+  needless: Readonly<Record<string, string>>;
+  complete(config: TrackerConfig, isGiven: (key: string) => boolean): void;
+  check(config: TrackerConfig): Finding[];
+}
+
+const PARTS: Part[] = [part("udp", UDP_FILE, udpOf), part("http", HTTP_FILE, httpOf)];
+
+function part<TConfig>(
+  protocol: Protocol,
+  kind: FileKind<TConfig>,
+  select: (config: TrackerConfig) => TConfig | undefined,
+): Part {
+  return {
+    protocol,
+    needless: Object.fromEntries(
+      Object.entries(kind.needless).map(([key, reason]) => [keyOf(protocol, key), reason]),
+    ),
+    complete(config, isGiven) {
+      const own = select(config);
+      if (own !== undefined) kind.complete?.(own, (key) => isGiven(keyOf(protocol, key)));
+    },
+    check(config) {
+      const own = select(config);
+      if (own === undefined) return [];
+      return kind.check(own).map((finding) => ({
+        ...finding,
+        keys: finding.keys.map((key) => keyOf(protocol, key)) as unknown as Finding["keys"],
+      }));
+    },
+  };
+}
+
+/** The name that a key of the protocol's own file has in this one. */
+export function keyOf(protocol: Protocol, key: string): string {
+  const isShared = /^(log_level|log_format|cleaning|access_list|memory|statistics)\b/.test(key);
+  return isShared ? key : `${protocol}.${key}`;
+}
+
+/** How `tracker` configurations are loaded, printed and checked. */
+export const TRACKER_FILE: FileKind<TrackerConfig> = {
+  command: "tracker",
+  schema: TRACKER_SCHEMA,
+  withoutFile: Object.fromEntries(PROTOCOLS.map((protocol) => [protocol, {}])),
+  needless: Object.assign({}, ...PARTS.map(({ needless }) => needless)),
+
+  complete(config, isGiven) {
+    for (const part of PARTS) part.complete(config, isGiven);
+  },
+
+  check(config) {
+    const findings = [...findErrors(config), ...PARTS.flatMap((part) => part.check(config))];
+    // What the shared tables get wrong, every protocol finds.
+    const texts = findings.map((finding) => JSON.stringify(finding));
+    return findings.filter((_, index) => texts.indexOf(texts[index]!) === index);
+  },
+};
+
+function* findErrors(config: TrackerConfig): Generator<Finding> {
+  const { udp, http } = config;
+  if (PROTOCOLS.every((protocol) => config[protocol] === undefined)) {
+    yield {
+      severity: "error",
+      keys: ["udp"],
+      message: "expected at least one of the tables [udp] and [http]",
+    };
+  }
+  const workers = [
+    udp?.network.io === "deno" ? udp.network.address.length : fixedWorkers(udp),
+    fixedWorkers(http),
+  ].reduce((sum, count) => sum + count, 0);
+  if (workers > WORKERS_MAX) {
+    const keys = PROTOCOLS.filter((protocol) => config[protocol] !== undefined)
+      .map((protocol) => `${protocol}.socket_workers`);
+    yield {
+      severity: "error",
+      keys: keys as unknown as Finding["keys"],
+      message: `expected at most ${WORKERS_MAX} workers in all, and these are ${workers} ` +
+        '(without io = "native", each UDP address takes one)',
+    };
+  }
+}
+
+/** Workers that were asked for by number; "auto" takes at least one. */
+function fixedWorkers(table: { socket_workers: number | "auto" } | undefined): number {
+  if (table === undefined) return 0;
+  return table.socket_workers === "auto" ? 1 : table.socket_workers;
+}
