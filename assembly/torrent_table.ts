@@ -78,41 +78,32 @@ export function findTorrent(shard: usize, hash: u64, infoHash: usize): usize {
   return 0;
 }
 
-// Three steps of a search, each of which only brings the next cache line nearer. Taken for a whole
-// batch one after the other, the misses of all its datagrams overlap. They run without the lock:
-// what they read may be torn or stale, so every address is kept within memory and nothing is
-// believed.
+// Steps of a search, each of which only brings the next cache line nearer. Taken for a whole batch
+// one after the other, the misses of all its datagrams overlap. They run without the lock: what they
+// read may be torn or stale, so every address is kept within memory and nothing is believed.
 
-/** Touches the group where a torrent belongs; returns its address, or 0. */
+/** The group where a torrent belongs; 0 in a shard without torrents. */
 export function approachGroup(hash: u64): usize {
   const shard = shardOf(hash);
   const groupCount = load<u32>(shard, SHARD_GROUP_COUNT);
   const group = load<u32>(shard, SHARD_GROUPS) + homeGroup(hash, groupCount) * GROUP_SIZE;
-  return groupCount == 0 ? 0 : touch(group);
+  return groupCount == 0 ? 0 : inside(group);
 }
 
-/** Touches the record that a group's tags point at. */
+/** The record that a group's tags point at. */
 export function approachTorrent(group: usize, hash: u64): usize {
   const lanes = matchingLanes(group, tagOf(hash));
   // Without a match any lane will do.
-  const torrent = touch(laneTorrent(group, ctz<u32>(lanes | (1 << (GROUP_LANES - 1)))));
-  touch(torrent + TORRENT_SIZE - 1);
-  return torrent;
+  return inside(laneTorrent(group, ctz<u32>(lanes | (1 << (GROUP_LANES - 1)))));
 }
 
-/** Touches the peers of one kind of a torrent. */
-export function approachPeers(torrent: usize, kind: u32): void {
-  touch(load<u32>(torrent + TORRENT_SWARMS + (kind << 2)));
+/** The peers of one kind of a torrent, or the directory of them. */
+export function approachPeers(torrent: usize, kind: u32): usize {
+  return inside(load<u32>(torrent + TORRENT_SWARMS + (kind << 2)));
 }
 
-/** What was touched last: a store that keeps the loads from being optimized away. */
-let touched: u32 = 0;
-
-function touch(ptr: usize): usize {
-  const end = load<u32>(CONTROL_PAGE_COUNT) * PAGE_SIZE;
-  const inside = ptr < end ? ptr : 0;
-  touched = load<u8>(inside);
-  return inside;
+function inside(ptr: usize): usize {
+  return ptr < load<u32>(CONTROL_PAGE_COUNT) * PAGE_SIZE ? ptr : 0;
 }
 
 /**
