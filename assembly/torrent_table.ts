@@ -78,9 +78,10 @@ export function findTorrent(shard: usize, hash: u64, infoHash: usize): usize {
   return 0;
 }
 
-// Steps of a search, each of which only brings the next cache line nearer. Taken for a whole batch
-// one after the other, the misses of all its datagrams overlap. They run without the lock: what they
-// read may be torn or stale, so every address is kept within memory and nothing is believed.
+// Steps of a search, each of which only finds the next address. Taken for a whole batch one after
+// the other, with a load from each address, the misses of all its datagrams overlap. They run
+// without the lock: what they read may be torn or stale, so every address is kept within memory and
+// nothing is believed.
 
 /** The group where a torrent belongs; 0 in a shard without torrents. */
 export function approachGroup(hash: u64): usize {
