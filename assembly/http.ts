@@ -1,5 +1,5 @@
 /**
- * One HTTP connection: bytes in, answers out (sans-I/O). Sockets are in protocols/http/worker.ts.
+ * One HTTP connection: bytes in, answers out (sans-I/O). Sockets are in server/tcp/.
  *
  * `receive` consumes every whole request in the input and writes the answers one behind the other;
  * whoever sends them then calls `resume`, which goes on with what found no room. A request that is

@@ -1,5 +1,6 @@
 /**
- * One client's connection: read, answer, write, until one side has enough.
+ * One client's HTTP connection: read, answer, write, until one side has enough. A protocol that a
+ * connection is upgraded to goes on from here.
  *
  * There is one promise at a time, so the input and the output of a connection are never in use at
  * once but for a late answer to a client that is too slow. Deadlines are counted in ticks of the
@@ -21,32 +22,32 @@ export interface TimeLimits {
 }
 
 /** Seconds for a client to take note of its last answer before its connection is closed. */
-const LINGER_SECONDS = 2;
-const NO_CONNECTION = 0 as Connection;
+export const LINGER_SECONDS = 2;
+export const NO_CONNECTION = 0 as Connection;
 
-export class Client {
+export class Client<TCore extends HttpCore = HttpCore> {
   /** Ticks of the worker's timer. */
   static now = 0;
   /** What those get for whom there is no room. */
   static #busyAnswer: Uint8Array = new Uint8Array();
   /** Where bytes go that nobody reads. */
-  static #waste = new Uint8Array(16 * 1024);
-  static #isDraining = false;
+  protected static readonly waste = new Uint8Array(16 * 1024);
+  protected static isDraining = false;
   static #latency: LatencyRecorder;
 
   readonly admission: Admission;
   /** The tick at which `expire` is called. */
   deadline: number;
-  readonly #core: HttpCore;
-  readonly #conn: Deno.Conn;
-  readonly #connection: Connection;
-  readonly #idleInput: Uint8Array | undefined;
-  readonly #limits: TimeLimits;
+  protected readonly core: TCore;
+  protected readonly conn: Deno.Conn;
+  protected readonly connection: Connection;
+  protected readonly idleInput: Uint8Array | undefined;
+  protected readonly limits: TimeLimits;
   #isShakingHands = false;
   /** Whether its handshake is to be its end. */
   #isLate = false;
   #isWriting = false;
-  #isClosed = false;
+  protected isClosed = false;
   #lateAnswer: Promise<void> | undefined;
 
   /** Prepares the answer for clients that are too many; once, before the first client. */
@@ -59,29 +60,29 @@ export class Client {
   }
 
   /** The sender of the core is who has connected. */
-  constructor(core: HttpCore, conn: Deno.Conn, admission: Admission, limits: TimeLimits) {
-    this.#core = core;
-    this.#conn = conn;
-    this.#limits = limits;
-    this.#connection = admission.isAdmitted ? core.open() : NO_CONNECTION;
+  constructor(core: TCore, conn: Deno.Conn, admission: Admission, limits: TimeLimits) {
+    this.core = core;
+    this.conn = conn;
+    this.limits = limits;
+    this.connection = admission.isAdmitted ? core.open() : NO_CONNECTION;
     this.admission = admission;
     this.deadline = Client.now + limits.requestSeconds;
-    if (this.#connection !== NO_CONNECTION) this.#idleInput = core.idleInput(this.#connection);
+    if (this.connection !== NO_CONNECTION) this.idleInput = core.idleInput(this.connection);
   }
 
   /** Serves until the connection has ended; rejects only for a fault of the core's. */
   async serve(): Promise<void> {
     try {
-      if ("handshake" in this.#conn) await this.#shakeHands(this.#conn as Deno.TlsConn);
-      if (this.#connection === NO_CONNECTION) await this.#turnAway();
+      if ("handshake" in this.conn) await this.#shakeHands(this.conn as Deno.TlsConn);
+      if (this.connection === NO_CONNECTION) await this.#turnAway();
       else await this.#answerAll();
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) throw error;
-      if (!this.#isClosed && !this.#isLate) this.#core.count(COUNT_CONNECTIONS_BROKEN);
+      if (!this.isClosed && !this.#isLate) this.core.count(COUNT_CONNECTIONS_BROKEN);
     } finally {
       this.close();
       await this.#lateAnswer;
-      if (this.#connection !== NO_CONNECTION) this.#core.close(this.#connection);
+      if (this.connection !== NO_CONNECTION) this.core.close(this.connection);
     }
   }
 
@@ -98,10 +99,10 @@ export class Client {
   }
 
   async #answerAll(): Promise<void> {
-    const core = this.#core;
-    const connection = this.#connection;
-    const conn = this.#conn;
-    const idleInput = this.#idleInput!;
+    const core = this.core;
+    const connection = this.connection;
+    const conn = this.conn;
+    const idleInput = this.idleInput!;
     let output: Uint8Array | undefined;
     let isIdle = true;
     /** Whether nothing has come since the last answer. */
@@ -114,7 +115,7 @@ export class Client {
       let requests = Client.#latency.take();
       if (byteLength > 0) {
         this.#isWriting = true;
-        this.deadline = Client.now + this.#limits.requestSeconds;
+        this.deadline = Client.now + this.limits.requestSeconds;
         do {
           output = core.outputOf(connection, byteLength, output);
           const sent = await conn.write(output);
@@ -124,77 +125,86 @@ export class Client {
           requests = Client.#latency.take();
         } while (byteLength > 0);
         this.#isWriting = false;
+        if (this.isUpgraded) return await this.serveUpgraded();
         isIdle = core.isIdle(connection);
-        if (Client.#isDraining) return isIdle ? undefined : await this.#linger();
+        if (Client.isDraining) return isIdle ? undefined : await this.linger();
         isResting = isIdle;
         this.deadline = Client.now +
-          (isIdle ? this.#limits.idleSeconds : this.#limits.requestSeconds);
+          (isIdle ? this.limits.idleSeconds : this.limits.requestSeconds);
       } else {
         // A request has begun; what follows of it does not gain it more time.
-        if (isResting) this.deadline = Client.now + this.#limits.requestSeconds;
+        if (isResting) this.deadline = Client.now + this.limits.requestSeconds;
         isResting = false;
         isIdle = core.isIdle(connection);
       }
     }
-    if (core.isLingering(connection)) await this.#linger();
+    if (core.isLingering(connection)) await this.linger();
   }
 
+  /** Whether the answers just sent were the last of HTTP. */
+  protected get isUpgraded(): boolean {
+    return false;
+  }
+
+  /** Goes on with what the connection was upgraded to, until it ends. */
+  protected async serveUpgraded(): Promise<void> {}
+
   async #writeRest(byteLength: number, sent: number): Promise<void> {
-    const output = this.#core.outputOf(this.#connection, byteLength);
-    while (sent < byteLength) sent += await this.#conn.write(output.subarray(sent));
+    const output = this.core.outputOf(this.connection, byteLength);
+    while (sent < byteLength) sent += await this.conn.write(output.subarray(sent));
   }
 
   async #turnAway(): Promise<void> {
     let sent = 0;
     const answer = Client.#busyAnswer;
-    while (sent < answer.length) sent += await this.#conn.write(answer.subarray(sent));
-    await this.#linger();
+    while (sent < answer.length) sent += await this.conn.write(answer.subarray(sent));
+    await this.linger();
   }
 
   /** A connection closed with unread bytes is reset, and takes the answer with it. */
-  async #linger(): Promise<void> {
+  protected async linger(): Promise<void> {
     this.deadline = Client.now + LINGER_SECONDS;
-    await this.#conn.closeWrite();
-    while (await this.#conn.read(Client.#waste) !== null);
+    await this.conn.closeWrite();
+    while (await this.conn.read(Client.waste) !== null);
   }
 
   /** Ends a connection whose deadline has come, with an answer if a request was begun. */
   async expire(): Promise<void> {
-    if (this.#isClosed || this.#lateAnswer !== undefined) return this.close();
-    this.#core.count(COUNT_CONNECTIONS_TIMED_OUT);
+    if (this.isClosed || this.#lateAnswer !== undefined) return this.close();
+    this.core.count(COUNT_CONNECTIONS_TIMED_OUT);
     if (this.#isShakingHands) {
       this.#isLate = true;
       this.deadline = Infinity;
       return;
     }
-    const isAsking = this.#connection !== NO_CONNECTION && !this.#isWriting &&
-      !this.#core.isEnding(this.#connection);
-    const byteLength = isAsking ? this.#core.timeOut(this.#connection) : 0;
+    const isAsking = this.connection !== NO_CONNECTION && !this.#isWriting &&
+      !this.core.isEnding(this.connection);
+    const byteLength = isAsking ? this.core.timeOut(this.connection) : 0;
     if (byteLength === 0) return this.close();
     this.deadline = Client.now + LINGER_SECONDS;
-    this.#lateAnswer = this.#conn.write(this.#core.outputOf(this.#connection, byteLength))
-      .then(() => this.#conn.closeWrite()).catch(() => {});
+    this.#lateAnswer = this.conn.write(this.core.outputOf(this.connection, byteLength))
+      .then(() => this.conn.closeWrite()).catch(() => {});
     await this.#lateAnswer;
   }
 
   /** From now on connections end after the answers that are under way. */
   static beginDrain(): void {
-    Client.#isDraining = true;
+    Client.isDraining = true;
   }
 
   /** Ends it if nothing is under way. */
   closeIfIdle(): void {
-    const isIdle = this.#connection === NO_CONNECTION ||
-      (!this.#isWriting && this.#core.isIdle(this.#connection));
+    const isIdle = this.connection === NO_CONNECTION ||
+      (!this.#isWriting && this.core.isIdle(this.connection));
     if (isIdle) this.close();
   }
 
   /** Ends it now; what it waits for rejects. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.isClosed) return;
+    this.isClosed = true;
     try {
-      this.#conn.close();
+      this.conn.close();
     } catch { // it has gone by itself
     }
   }

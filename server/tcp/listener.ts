@@ -1,8 +1,8 @@
 /** Listening sockets of a worker; several workers, and an old and a new one, share an address. */
-import type { TlsKeyPair } from "../../server/certificate.ts";
-import { formatListenAddress, type ListenAddress } from "../../server/config/address.ts";
-import { StartError } from "../../server/errors.ts";
-import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
+import type { TlsKeyPair } from "../certificate.ts";
+import { formatListenAddress, type ListenAddress } from "../config/address.ts";
+import { StartError } from "../errors.ts";
+import { EXIT_UNAVAILABLE } from "../exit_status.ts";
 
 const ALPN_PROTOCOLS = ["http/1.1", "http/1.0"];
 

@@ -5,7 +5,7 @@
  * that network counts as one address. Trusted proxies speak for many clients and have no limit.
  */
 import { COUNT_CONNECTIONS_REFUSED, COUNT_DROP_DENIED } from "../../assembly/layout.ts";
-import { writeClientAddress } from "../../server/client_address.ts";
+import { writeClientAddress } from "../client_address.ts";
 import type { HttpCore } from "../../wasm/http_core.ts";
 
 /** What became of a connection. */

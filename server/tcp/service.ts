@@ -1,0 +1,118 @@
+/** What the trackers over TCP have in common: certificates, and workers (main thread). */
+import type { TlsKeyPair } from "../certificate.ts";
+import { formatListenAddress } from "../config/address.ts";
+import { getLogger } from "../log.ts";
+import type { Seat } from "../pool.ts";
+import { countWorkers, type Place, type Service } from "../service.ts";
+import type { TcpWorkerStart } from "./worker.ts";
+
+/** The part of a configuration that they share. */
+export interface TcpConfig {
+  socket_workers: number | "auto";
+  network: {
+    address: string[];
+    enable_tls: boolean;
+    tls_certificate_path: string;
+    tls_private_key_path: string;
+    max_connections: number;
+    max_connections_per_address: number;
+    trusted_proxies: string[];
+    proxy_protocol: boolean;
+    request_timeout: number;
+  };
+}
+
+/** What one of them adds. */
+export interface TcpServiceOptions<TConfig> {
+  name: string;
+  /** Bind even if another process has the address. */
+  takeOver: boolean;
+  peerIds?: boolean;
+  writeSettings(memory: WebAssembly.Memory, config: TConfig): void;
+  /** The file of its workers. */
+  workerUrl: URL;
+  idleSeconds: number;
+  /** What its workers are told besides. */
+  also?: Record<string, number | boolean>;
+}
+
+/**
+ * How such a tracker is served, alone or beside other protocols.
+ * @throws StartError where the certificate cannot be had.
+ */
+export async function tcpService<TConfig extends TcpConfig>(
+  config: TConfig,
+  options: TcpServiceOptions<TConfig>,
+): Promise<Service<TConfig>> {
+  const { name, takeOver, peerIds, writeSettings } = options;
+  const workerCount = countWorkers(config.socket_workers);
+  const workers: Seat[] = [];
+  const current = { tls: await loadTls(config) };
+  return {
+    name,
+    transport: "tcp",
+    addresses: config.network.address,
+    workerCount,
+    peerIds,
+    knowsKernelDrops: false,
+    takeOver,
+    trustedProxies: ({ network }) => network.trusted_proxies,
+    writeSettings,
+    async startWorkers(place) {
+      workers.push(...await startWorkers(place, { config, workerCount, current, options }));
+    },
+    async reload(fresh) {
+      if (current.tls === undefined) return;
+      // The files that the start named: other paths take effect at the next start.
+      const loaded = await loadTls({ network: { ...fresh.network, enable_tls: true } });
+      if (loaded!.cert === current.tls.cert && loaded!.key === current.tls.key) return;
+      current.tls = loaded;
+      await Promise.all(workers.map((worker) => worker.ask(loaded)));
+      getLogger(name).info("New connections get the new certificate");
+    },
+  };
+}
+
+async function loadTls(
+  { network }: Pick<TcpConfig, "network">,
+): Promise<TlsKeyPair | undefined> {
+  if (!network.enable_tls) return undefined;
+  const { loadKeyPair } = await import("../certificate.ts");
+  return await loadKeyPair(network.tls_certificate_path, network.tls_private_key_path);
+}
+
+async function startWorkers<TConfig extends TcpConfig>(
+  { pool, core, firstWorker, addresses }: Place,
+  about: {
+    config: TConfig;
+    workerCount: number;
+    current: { tls: TlsKeyPair | undefined };
+    options: TcpServiceOptions<TConfig>;
+  },
+): Promise<Seat[]> {
+  const { config, workerCount, current, options } = about;
+  const { network } = config;
+  // The kernel spreads connections evenly, so each worker has its part of the limits.
+  const share = (limit: number) => Math.ceil(limit / workerCount);
+  const started = Array.from({ length: workerCount }, (_, index) =>
+    pool.start<void>({
+      name: `${options.name} ${index}`,
+      url: options.workerUrl,
+      permissions: { net: addresses.map(formatListenAddress) },
+      get start() {
+        return {
+          core,
+          workerIndex: firstWorker + index,
+          addresses,
+          tls: current.tls, // one that takes a dead one's place begins with the certificate of then
+          maxConnections: share(network.max_connections),
+          maxConnectionsPerAddress: share(network.max_connections_per_address),
+          proxyProtocol: network.proxy_protocol,
+          idleSeconds: options.idleSeconds,
+          requestSeconds: network.request_timeout,
+          ...options.also,
+        } satisfies TcpWorkerStart;
+      },
+    }));
+  return (await Promise.all(started)).map(({ worker }) => worker);
+}

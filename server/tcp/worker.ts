@@ -1,0 +1,166 @@
+/**
+ * A worker that serves connections: raw sockets of Deno, one accept loop for each address. What is
+ * spoken on them is the protocol's own program.
+ *
+ * A read fills the connection's input in the core's memory, one call answers every whole request in
+ * it, one write sends the answers from there. The worker may listen on its addresses and do nothing
+ * else. A timer looks at all connections once a second; no connection has one of its own.
+ */
+import type { TlsKeyPair } from "../certificate.ts";
+import type { ListenAddress } from "../config/address.ts";
+import { serveWorker } from "../pool.ts";
+import type { HttpCore } from "../../wasm/http_core.ts";
+import { LatencyRecorder } from "../../wasm/latency.ts";
+import type { SharedCore } from "../../wasm/memory.ts";
+import { Client, type TimeLimits } from "./client_connection.ts";
+import { type Admission, ConnectionLimits, type Limits } from "./connection_limits.ts";
+import { openListener } from "./listener.ts";
+
+/** What every such worker is started with; limits are its share of what the process may have. */
+export interface TcpWorkerStart extends Limits, TimeLimits {
+  core: SharedCore;
+  workerIndex: number;
+  addresses: ListenAddress[];
+  /** Absent: no TLS. */
+  tls?: TlsKeyPair;
+}
+
+/** What a protocol does in such a worker. */
+export interface TcpProgram<TStart extends TcpWorkerStart, TCore extends HttpCore> {
+  /** A PROTOCOL_* number: whose requests are timed. */
+  protocol: number;
+  createCore(start: TStart): TCore;
+  createClient(
+    core: TCore,
+    conn: Deno.Conn,
+    about: { admission: Admission; start: TStart },
+  ): Client;
+  /** Begins what goes on besides connections, before the first of them. */
+  begin?(core: TCore): void;
+}
+
+/** Slices of 32 KiB at the most: requests that are unfinished, answers that are not sent. */
+export const SLICES_MAX = 1024;
+/** After an error of accept(), such as too many open files. */
+const ACCEPT_PAUSE_MILLISECONDS = 50;
+const TICK_MILLISECONDS = 1_000;
+const DRAIN_TICK_MILLISECONDS = 25;
+const DRAIN_READ_MILLISECONDS = 100;
+/** Less than the pool waits. */
+const DRAIN_MILLISECONDS = 800;
+
+let addresses: ListenAddress[];
+let admit: (conn: Deno.Conn, admission: Admission) => Client;
+let limits: ConnectionLimits;
+let listeners: Deno.Listener[] = [];
+let ticker: ReturnType<typeof setInterval>;
+let isStopping = false;
+const clients = new Set<Client>();
+
+function listen(tls: TlsKeyPair | undefined): void {
+  const opened: Deno.Listener[] = [];
+  try {
+    for (const address of addresses) opened.push(openListener(address, tls));
+  } catch (error) {
+    opened.forEach((listener) => listener.close());
+    throw error;
+  }
+  listeners = opened;
+  for (const listener of opened) acceptAll(listener).catch(endProcess);
+}
+
+/** A fault must end the process, not vanish in a promise. */
+export function endProcess(error: unknown): void {
+  queueMicrotask(() => reportError(error));
+}
+
+async function acceptAll(listener: Deno.Listener): Promise<void> {
+  while (listeners.includes(listener)) {
+    try {
+      begin(await listener.accept());
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) throw error;
+      if (!listeners.includes(listener)) return;
+      await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MILLISECONDS));
+    }
+  }
+}
+
+/** Takes a connection in, or turns it away. */
+function begin(conn: Deno.Conn): void {
+  const admission = limits.admit(conn.remoteAddr as Deno.NetAddr);
+  if (admission === "denied") {
+    conn.close();
+    return;
+  }
+  const client = admit(conn, admission);
+  clients.add(client);
+  client.serve().catch(endProcess).finally(() => {
+    clients.delete(client);
+    limits.release(client.admission);
+  });
+}
+
+function closeListeners(closed: Deno.Listener[]): void {
+  for (const listener of closed) {
+    try {
+      listener.close();
+    } catch { // it is closed
+    }
+  }
+}
+
+/** Answers what has begun, within the bound; then everything ends. */
+async function drain(): Promise<void> {
+  const closed = listeners;
+  listeners = [];
+  closeListeners(closed);
+  const deadline = performance.now() + DRAIN_MILLISECONDS;
+  Client.beginDrain();
+  // What was sent before the end is read first.
+  await new Promise((resolve) => setTimeout(resolve, DRAIN_READ_MILLISECONDS));
+  for (const client of clients) client.closeIfIdle();
+  while (clients.size > 0 && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MILLISECONDS));
+  }
+  for (const client of clients) client.close();
+}
+
+/** Runs a worker with this program; the last line of the worker's file. */
+export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
+  program: TcpProgram<TStart, TCore>,
+): void {
+  serveWorker<TStart, TlsKeyPair>({
+    start(given) {
+      const core = program.createCore(given);
+      const { workerIndex } = given;
+      const { protocol } = program;
+      addresses = given.addresses;
+      admit = (conn, admission) => program.createClient(core, conn, { admission, start: given });
+      limits = new ConnectionLimits(core, given);
+      Client.prepare(core, new LatencyRecorder(given.core, { workerIndex, protocol }));
+      program.begin?.(core);
+      ticker = setInterval(tick, TICK_MILLISECONDS);
+      listen(given.tls);
+    },
+    /** New listeners with another certificate take over; connections go on with what they have. */
+    answer(tls) {
+      const before = listeners;
+      listen(tls);
+      closeListeners(before);
+    },
+    async stop() {
+      if (isStopping) return;
+      isStopping = true;
+      await drain();
+      clearInterval(ticker);
+    },
+  });
+}
+
+function tick(): void {
+  ++Client.now;
+  for (const client of clients) {
+    if (client.deadline <= Client.now) client.expire().catch(endProcess);
+  }
+}
