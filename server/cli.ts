@@ -9,6 +9,7 @@ import { or } from "@optique/core/constructs";
 import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { runSync } from "@optique/run";
 import manifest from "../deno.json" with { type: "json" };
+import { doctor } from "./commands/doctor.ts";
 import { http } from "./commands/http.ts";
 import { tracker } from "./commands/tracker.ts";
 import { udp } from "./commands/udp.ts";
@@ -19,10 +20,13 @@ import { printError, printOut } from "./print.ts";
 const PROGRAM = "riptide";
 
 /** By name, in the order in which the help lists them. */
-const COMMANDS = { udp, http, tracker };
+const COMMANDS = { udp, http, tracker, doctor };
 const COMMAND_NAMES = Object.keys(COMMANDS);
 /** All options of all commands, to guess from. */
-const OPTIONS = ["--config", "--print-config", "--take-over", "--io", "--help", "--version"];
+const OPTIONS = [
+  ...["--config", "--print-config", "--take-over", "--io", "--protocol", "--json"],
+  ...["--help", "--version"],
+];
 
 const parser = or(...Object.values(COMMANDS), {
   errors: {

@@ -64,6 +64,11 @@ export class ResponseError extends Error {
 
 /** Writes the head of an announce request. */
 export function writeAnnounceRequest(request: AnnounceRequest, options: RequestOptions): string {
+  return writeHead(`${options.path ?? "/announce"}?${toAnnounceQuery(request)}`, options);
+}
+
+/** Writes what stands behind the `?` of an announce. */
+export function toAnnounceQuery(request: AnnounceRequest): string {
   const parameters: [name: string, value: string | undefined][] = [
     ["info_hash", encode(request.infoHash)],
     ["peer_id", encode(request.peerId)],
@@ -76,9 +81,8 @@ export function writeAnnounceRequest(request: AnnounceRequest, options: RequestO
     ["key", request.key],
     ["compact", request.compact === false ? "0" : "1"],
   ];
-  const query = parameters.filter(([, value]) => value !== undefined)
+  return parameters.filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${value}`).join("&");
-  return writeHead(`${options.path ?? "/announce"}?${query}`, options);
 }
 
 /** Writes the head of a scrape request. */
@@ -86,8 +90,12 @@ export function writeScrapeRequest(
   infoHashes: readonly Uint8Array[],
   options: RequestOptions,
 ): string {
-  const query = infoHashes.map((infoHash) => `info_hash=${encode(infoHash)}`).join("&");
-  return writeHead(`${options.path ?? "/scrape"}?${query}`, options);
+  return writeHead(`${options.path ?? "/scrape"}?${toScrapeQuery(infoHashes)}`, options);
+}
+
+/** Writes what stands behind the `?` of a scrape. */
+export function toScrapeQuery(infoHashes: readonly Uint8Array[]): string {
+  return infoHashes.map((infoHash) => `info_hash=${encode(infoHash)}`).join("&");
 }
 
 function writeHead(target: string, { host, close }: RequestOptions): string {

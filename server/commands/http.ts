@@ -4,6 +4,8 @@ import { object } from "@optique/core/constructs";
 import { message } from "@optique/core/message";
 import { map } from "@optique/core/modifiers";
 import { command } from "@optique/core/primitives";
+import type { HttpConfig } from "../config/mod.ts";
+import type { Served } from "./serve.ts";
 import { SIGNALS, type TrackerArguments, trackerOptions } from "./tracker_options.ts";
 
 export const http = command("http", map(object(trackerOptions), (args) => () => run(args)), {
@@ -11,15 +13,20 @@ export const http = command("http", map(object(trackerOptions), (args) => () => 
   footer: SIGNALS,
 });
 
-async function run(args: TrackerArguments): Promise<number> {
-  const { serve } = await import("./serve.ts");
+/** What the command serves; the doctor examines the same. */
+export async function servedHttp(): Promise<Served<HttpConfig>> {
   const { HTTP_FILE } = await import("../config/mod.ts");
   const { httpPermissions } = await import("../permissions.ts");
-  return await serve({
+  return {
     kind: HTTP_FILE,
     overrides: {},
     permissions: httpPermissions,
     start: async (config, options) =>
       (await import("../../protocols/http/mod.ts")).startHttp(config, options),
-  }, args);
+  };
+}
+
+async function run(args: TrackerArguments): Promise<number> {
+  const { serve } = await import("./serve.ts");
+  return await serve(await servedHttp(), args);
 }

@@ -5,6 +5,8 @@ import { message, value as choiceName } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
+import type { UdpConfig } from "../config/mod.ts";
+import type { Served } from "./serve.ts";
 import { SIGNALS, type TrackerArguments, trackerOptions } from "./tracker_options.ts";
 
 const options = object({
@@ -21,15 +23,23 @@ export const udp = command("udp", map(options, (args) => () => run(args)), {
   footer: SIGNALS,
 });
 
-async function run(args: TrackerArguments & { io?: string }): Promise<number> {
-  const { serve } = await import("./serve.ts");
+/**
+ * What the command serves; the doctor examines the same.
+ * @param io Replaces the configuration's driver.
+ */
+export async function servedUdp(io?: string): Promise<Served<UdpConfig>> {
   const { UDP_FILE } = await import("../config/mod.ts");
   const { udpPermissions } = await import("../permissions.ts");
-  return await serve({
+  return {
     kind: UDP_FILE,
-    overrides: args.io === undefined ? {} : { "network.io": args.io },
+    overrides: io === undefined ? {} : { "network.io": io },
     permissions: udpPermissions,
     start: async (config, options) =>
       (await import("../../protocols/udp/mod.ts")).startUdp(config, options),
-  }, args);
+  };
+}
+
+async function run(args: TrackerArguments & { io?: string }): Promise<number> {
+  const { serve } = await import("./serve.ts");
+  return await serve(await servedUdp(args.io), args);
 }

@@ -1,0 +1,60 @@
+/** What a configuration demands of the machine, whatever the protocol. */
+import type { PermissionNeed } from "../permissions.ts";
+
+/** What one protocol of a configuration demands. */
+export interface Listener {
+  protocol: string;
+  transport: "udp" | "tcp";
+  addresses: readonly string[];
+  workers: number;
+  /** Open files for clients: TCP connections. */
+  connections: number;
+  /** Asked for each UDP socket; 0 is the system's default. */
+  receiveBufferBytes: number;
+  /** Whether it calls the C library, which can tell what the kernel drops. */
+  isNative: boolean;
+  certificatePath?: string;
+  keyPath?: string;
+}
+
+/** What a whole configuration demands. */
+export interface Demand {
+  /** The command that runs it. */
+  command: string;
+  configPath: string;
+  limitMib: number;
+  listeners: readonly Listener[];
+  permissions: readonly PermissionNeed[];
+}
+
+interface ListenerConfig {
+  socket_workers: number;
+  network: {
+    address: string[];
+    io?: "deno" | "native";
+    socket_recv_buffer_size?: number;
+    max_connections?: number;
+    enable_tls?: boolean;
+    tls_certificate_path?: string;
+    tls_private_key_path?: string;
+  };
+}
+
+/** Reads what a protocol's configuration, or its table in a tracker's, demands. */
+export function toListener(protocol: string, config: ListenerConfig): Listener {
+  const { network, socket_workers } = config;
+  const isUdp = protocol === "udp";
+  const isNative = network.io === "native";
+  return {
+    protocol,
+    transport: isUdp ? "udp" : "tcp",
+    addresses: network.address,
+    workers: isUdp && !isNative ? network.address.length : socket_workers,
+    connections: network.max_connections ?? 0,
+    receiveBufferBytes: network.socket_recv_buffer_size ?? 0,
+    isNative,
+    ...network.enable_tls
+      ? { certificatePath: network.tls_certificate_path, keyPath: network.tls_private_key_path }
+      : {},
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * The doctor: looks at everything that a start would refuse, and at what would go wrong later.
+ *
+ * It needs all permissions: /proc and /sys take them. It changes nothing, and what it starts for a
+ * trial serves nobody.
+ */
+import { loadConfig, type Loaded } from "../config/mod.ts";
+import { loadKeyPair } from "../certificate.ts";
+import type { Served } from "../commands/serve.ts";
+import { ConfigError, toStartError } from "../errors.ts";
+import { EXIT_NO_PERMISSION } from "../exit_status.ts";
+import { isGranted } from "../permissions.ts";
+import { judgeCertificate } from "./certificate.ts";
+import { type Demand, toListener } from "./demand.ts";
+import { type Facts, readFacts } from "./facts.ts";
+import type { Finding } from "./finding.ts";
+import { tightestCommand } from "./flags.ts";
+import { judgeMachine } from "./machine.ts";
+import { judgePorts, tryPorts } from "./ports.ts";
+
+/** The protocols, and the tables of a tracker's configuration that are theirs. */
+const PROTOCOLS = ["udp", "http", "ws"];
+
+/** What an examination came to. */
+export interface Examination {
+  findings: Finding[];
+  /** The tightest command line; nothing where the configuration is wrong. */
+  command?: string;
+}
+
+/** How to examine. */
+export interface ExamineOptions {
+  configPath: string;
+  /** Whether another process may have the addresses. */
+  takeOver: boolean;
+  /** Stands for the machine's, in tests. */
+  facts?: Facts;
+}
+
+type Table = Record<string, unknown>;
+type ListenerConfig = Parameters<typeof toListener>[1];
+
+/** Examines a configuration of a kind. */
+export async function examine(
+  // deno-lint-ignore no-explicit-any -- one kind's configuration, which only its own parts look into
+  served: Served<any>,
+  options: ExamineOptions,
+): Promise<Examination> {
+  const { configPath, takeOver } = options;
+  let loaded: Loaded<Table>;
+  try {
+    loaded = await loadConfig(served.kind, configPath);
+  } catch (error) {
+    return { findings: toFindings("configuration", error) };
+  }
+  const { config, warnings } = loaded;
+  const demand = toDemand(served, config, configPath);
+  const facts = options.facts ?? await readFacts([configPath, import.meta.filename ?? configPath]);
+  const ports = await tryPorts(demand.listeners);
+  const findings: Finding[] = [
+    ...warnings.map((what): Finding => ({ severity: "warning", subject: "configuration", what })),
+    ...warnings.length === 0
+      ? [{ severity: "fine", subject: "configuration", what: configPath } as const]
+      : [],
+    ...judgePermissions(demand),
+    ...judgePorts(ports, {
+      takeOver,
+      firstFreePort: facts.sysctl["net.ipv4.ip_unprivileged_port_start"] ?? 1024,
+    }),
+    ...judgeMachine(demand, facts),
+    ...await judgeCertificates(demand, facts),
+  ];
+  const canBind = ports.every(({ outcome }) => outcome !== "not here" && outcome !== "failed");
+  if (canBind) findings.push(...await tryStart(served, loaded));
+  return { findings, command: tightestCommand(demand, isThere) };
+}
+
+function toDemand(served: Served<unknown>, config: Table, configPath: string): Demand {
+  const { command } = served.kind;
+  const tables = PROTOCOLS.includes(command)
+    ? [[command, config] as const]
+    : PROTOCOLS.flatMap((name) =>
+      config[name] === undefined ? [] : [[name, config[name]] as const]
+    );
+  return {
+    command,
+    configPath,
+    limitMib: (config.memory as { limit_mib: number }).limit_mib,
+    listeners: tables.map(([name, table]) => toListener(name, table as ListenerConfig)),
+    permissions: served.permissions(config),
+  };
+}
+
+/** Each line of an error's message is a finding. */
+function toFindings(subject: string, thrown: unknown): Finding[] {
+  const error = toStartError(thrown);
+  const lines = error instanceof ConfigError ? error.problems : error.message.split("\n");
+  return lines.map((what) => ({
+    severity: "error",
+    subject,
+    what,
+    exitStatus: error.exitStatus,
+  }));
+}
+
+function* judgePermissions({ permissions }: Demand): Generator<Finding> {
+  const missing = permissions.filter(({ anyOf }) => !anyOf.some((set) => set.every(isGranted)));
+  for (const { purpose, flag } of missing) {
+    yield {
+      severity: "error",
+      subject: "permissions",
+      what: `Deno does not permit to ${purpose}`,
+      mend: `start Deno with ${flag}`,
+      exitStatus: EXIT_NO_PERMISSION,
+    };
+  }
+  if (missing.length === 0) {
+    yield { severity: "fine", subject: "permissions", what: `${permissions.length} are granted` };
+  }
+}
+
+async function judgeCertificates({ listeners }: Demand, { now }: Facts): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { protocol, certificatePath, keyPath } of listeners) {
+    if (certificatePath === undefined || keyPath === undefined) continue;
+    try {
+      const { cert } = await loadKeyPair(certificatePath, keyPath);
+      const { mode } = await Deno.stat(keyPath);
+      findings.push(...judgeCertificate(protocol, { pem: cert, keyMode: mode, now }));
+    } catch { // the trial start says why
+    }
+  }
+  return findings;
+}
+
+/**
+ * Starts what a start would, on ports of the system's choice, and stops it: lists, certificates,
+ * memory, libraries and workers are judged by the code that uses them.
+ */
+async function tryStart(served: Served<unknown>, loaded: Loaded<Table>): Promise<Finding[]> {
+  const config = structuredClone(loaded.config);
+  moveToFreePorts(config);
+  try {
+    const tracker = await served.start(config, { takeOver: false });
+    await tracker.stop();
+    return [{ severity: "fine", subject: "trial start", what: "it starts and stops" }];
+  } catch (error) {
+    return toFindings("trial start", error);
+  }
+}
+
+/** Gives every listener of a configuration, and of its tables, a port of the system's choice. */
+function moveToFreePorts(config: Table): void {
+  for (const [key, value] of Object.entries(config)) {
+    if (key === "address") {
+      const move = (address: unknown) => String(address).replace(/:\d+$/, ":0");
+      config[key] = Array.isArray(value) ? value.map(move) : move(value);
+    } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      moveToFreePorts(value as Table);
+    }
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    Deno.statSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
