@@ -10,7 +10,7 @@ const SOURCES = ["assembly", "protocols", "server", "wasm"];
  * @param isThere Says whether this machine has a file: of the places of libc, one is enough.
  */
 export function tightestCommand(demand: Demand, isThere: (path: string) => boolean): string {
-  const { command, configPath, permissions } = demand;
+  const { command, configPath, listeners, permissions } = demand;
   const granted = new Map<string, Set<string>>();
   const grant = (name: string, values: readonly string[]) => {
     const known = granted.get(name) ?? new Set();
@@ -18,9 +18,14 @@ export function tightestCommand(demand: Demand, isThere: (path: string) => boole
     granted.set(name, known);
   };
   grant("read", [configPath, ...SOURCES]);
+  // Before workers bind, the main thread tries whether each address is free, whatever the driver.
+  grant("net", listeners.flatMap(({ addresses }) => addresses.map(grantedHost)));
   for (const need of permissions) {
     const [, name, values] = /^--allow-([a-z]+)(?:=(\S+))?/.exec(need.flag)!;
-    grant(name!, name === "ffi" ? ffiPaths(need, isThere) : values?.split(",") ?? ["*"]);
+    grant(
+      name!,
+      name === "ffi" ? ffiPaths(need, isThere) : values?.split(",").map(grantedHost) ?? ["*"],
+    );
   }
   const flags = [...granted].map(([name, values]) =>
     values.has("*") ? `--allow-${name}` : `--allow-${name}=${[...values].join(",")}`
@@ -28,6 +33,11 @@ export function tightestCommand(demand: Demand, isThere: (path: string) => boole
   return ["deno run --quiet --no-prompt", ...flags, `main.ts ${command} -c ${configPath}`].join(
     " ",
   );
+}
+
+/** A port that the system chooses is not known before: then every port of the host. */
+function grantedHost(address: string): string {
+  return address.replace(/:0$/, "");
 }
 
 function ffiPaths(need: PermissionNeed, isThere: (path: string) => boolean): string[] {

@@ -308,7 +308,7 @@ Deno.test("doctor: of the places of libc, the tightest command has the one that 
     command,
     "deno run --quiet --no-prompt " +
       "--allow-read=riptide.toml,assembly,protocols,server,wasm " +
-      "--allow-ffi=/lib64/libc.so.6 main.ts udp -c riptide.toml",
+      "--allow-net=0.0.0.0:3000,[::]:3000 --allow-ffi=/lib64/libc.so.6 main.ts udp -c riptide.toml",
   );
 });
 

@@ -2,10 +2,10 @@
  * Makes `dist/riptide`: one file that needs no Deno, no cache and no network, for this machine's
  * system and processor.
  *
- *     deno task compile
+ *     deno task compile [DIRECTORY]
  *
  * `deno compile` needs a runtime binary that only Deno's own host has, and a file made by it has one
- * set of permissions for all commands (docs/decisions/0010-one-file.md). This one unpacks itself:
+ * set of permissions for all commands (docs/decisions/0012-one-file.md). This one unpacks itself:
  * unpack.sh, then a tar.gz of Deno, the modules that main.ts reaches, their packages, and
  * launcher.sh. The same source, Deno, tar and gzip give the same bytes.
  */
@@ -14,7 +14,7 @@ import { readPermissions } from "./permissions.ts";
 import { stageModules } from "./stage.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const DIST = `${ROOT}dist`;
+const DIST = `${ROOT}${Deno.args[0] ?? "dist"}`;
 /** The same things unpacked, for packages and images. */
 const STAGE = `${DIST}/stage`;
 const HOME = `${STAGE}/riptide`;

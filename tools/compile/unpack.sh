@@ -30,7 +30,7 @@ home=$base/$version-$(printf %.16s "$sums")
 
 # is_whole DIRECTORY: whether every file is there and is what was built.
 is_whole() {
-  [ "$(sha256sum <"$1/SHA256SUMS" 2>/dev/null)" = "$sums  -" ] &&
+  [ -f "$1/SHA256SUMS" ] && [ "$(sha256sum <"$1/SHA256SUMS")" = "$sums  -" ] &&
     (cd "$1" && sha256sum -c SHA256SUMS >/dev/null 2>&1)
 }
 
