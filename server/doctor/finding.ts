@@ -2,8 +2,8 @@
 import { EXIT_FAILURE, EXIT_OK } from "../exit_status.ts";
 
 /**
- * `error`: a start would be refused. `warning`: it would start, and something will go wrong. `note`:
- * worth knowing. `fine`: looked at, and in order.
+ * `error`: a start would be refused. `warning`: it would start, and something will go wrong.
+ * `note`: worth knowing. `fine`: looked at, and in order.
  */
 export type Severity = "error" | "warning" | "note" | "fine";
 

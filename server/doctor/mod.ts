@@ -42,7 +42,7 @@ type ListenerConfig = Parameters<typeof toListener>[1];
 
 /** Examines a configuration of a kind. */
 export async function examine(
-  // deno-lint-ignore no-explicit-any -- one kind's configuration, which only its own parts look into
+  // deno-lint-ignore no-explicit-any -- only the kind itself looks into its configuration
   served: Served<any>,
   options: ExamineOptions,
 ): Promise<Examination> {

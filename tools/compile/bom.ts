@@ -13,7 +13,7 @@ interface Lock {
 
 /**
  * Writes the bill; the hashes of packages are those of deno.lock, that is of what the registry
- * served. The same contents give the same text: it has no time, and its serial number is made of it.
+ * served. The same contents give the same text: it has no time, and its serial number is a digest.
  */
 export async function makeBom(
   { name, version, license }: Manifest,

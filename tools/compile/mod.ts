@@ -4,9 +4,9 @@
  *
  *     deno task compile [DIRECTORY]
  *
- * `deno compile` needs a runtime binary that only Deno's own host has, and a file made by it has one
- * set of permissions for all commands (docs/decisions/0012-one-file.md). This one unpacks itself:
- * unpack.sh, then a tar.gz of Deno, the modules that main.ts reaches, their packages, and
+ * `deno compile` needs a runtime binary that only Deno's own host has, and a file made by it has
+ * one set of permissions for all commands (docs/decisions/0012-one-file.md). This one unpacks
+ * itself: unpack.sh, then a tar.gz of Deno, the modules that main.ts reaches, their packages, and
  * launcher.sh. The same source, Deno, tar and gzip give the same bytes.
  */
 import { makeBom } from "./bom.ts";
