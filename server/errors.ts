@@ -7,12 +7,14 @@ import { EXIT_CONFIG, EXIT_FAILURE, EXIT_NO_PERMISSION } from "./exit_status.ts"
 
 /** Why the program cannot start, or cannot go on, in a sentence for the operator. */
 export class StartError extends Error {
+  /** Tells it from other errors where it was copied between threads. */
   override name = "StartError";
   /** What the process ends with: one of exit_status.ts. */
   readonly exitStatus: number;
   /** Key of the configuration whose value is at fault; the message is then told with its place. */
   readonly key: string | undefined;
 
+  /** An error with one sentence for each line of its message. */
   constructor(
     message: string,
     exitStatus: number = EXIT_FAILURE,

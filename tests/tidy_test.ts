@@ -100,6 +100,7 @@ const DIRECTIONS: [from: RegExp, mayImport: RegExp][] = [
   [/^protocols\/http\//, /^protocols\/http\/|^server\/|^wasm\/|^assembly\/layout\.ts$/],
   [/^protocols\/ws\//, /^protocols\/ws\/|^server\/|^wasm\/|^assembly\/layout\.ts$/],
   [/^main\.ts$/, /^server\//],
+  [/^mod\.ts$/, /^server\//],
   [/^client\//, /^client\/|^protocols\/\w+\/client\.ts$|^node:/],
   [
     /^tools\//,

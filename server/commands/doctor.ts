@@ -1,7 +1,7 @@
 /** The command `doctor`. */
 
 import { object } from "@optique/core/constructs";
-import { lineBreak, message } from "@optique/core/message";
+import { lineBreak, message, text } from "@optique/core/message";
 import { map, optional } from "@optique/core/modifiers";
 import { command, option } from "@optique/core/primitives";
 import { choice } from "@optique/core/valueparser";
@@ -13,6 +13,7 @@ import type { Served } from "./serve.ts";
 const KINDS: Record<string, () => Promise<Served<any>>> = {
   udp: async () => await (await import("./udp.ts")).servedUdp(),
   http: async () => await (await import("./http.ts")).servedHttp(),
+  tracker: async () => await (await import("./tracker.ts")).servedTracker(),
 };
 
 const options = object({
@@ -30,8 +31,11 @@ const options = object({
 
 export const doctor = command("doctor", map(options, (args) => () => run(args)), {
   brief: message`Examine a configuration and this machine before a start.`,
-  footer:
-    message`Exit status: 0 nothing to mend, 1 warnings, or else what a start would end with.${lineBreak()}Run it with all permissions (deno task doctor), and as the user that the tracker runs as.`,
+  footer: [
+    text("Exit status: 0 nothing to mend, 1 warnings, or else what a start would end with."),
+    lineBreak(),
+    text("Run it with all permissions (deno task doctor), as the user that the tracker runs as."),
+  ],
 });
 
 interface DoctorArguments {

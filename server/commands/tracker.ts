@@ -7,6 +7,7 @@ import { command } from "@optique/core/primitives";
 import type { TrackerConfig } from "../config/mod.ts";
 import type { Tracker } from "../lifecycle.ts";
 import type { Service } from "../service.ts";
+import type { Served } from "./serve.ts";
 import { SIGNALS, type TrackerArguments, trackerOptions } from "./tracker_options.ts";
 
 export const tracker = command("tracker", map(object(trackerOptions), (args) => () => run(args)), {
@@ -14,16 +15,16 @@ export const tracker = command("tracker", map(object(trackerOptions), (args) => 
   footer: SIGNALS,
 });
 
-async function run(args: TrackerArguments): Promise<number> {
-  const { serve } = await import("./serve.ts");
+/** What the command serves; the doctor examines the same. */
+export async function servedTracker(): Promise<Served<TrackerConfig>> {
   const { TRACKER_FILE } = await import("../config/mod.ts");
   const { trackerPermissions } = await import("../permissions.ts");
-  return await serve({
-    kind: TRACKER_FILE,
-    overrides: {},
-    permissions: trackerPermissions,
-    start,
-  }, args);
+  return { kind: TRACKER_FILE, overrides: {}, permissions: trackerPermissions, start };
+}
+
+async function run(args: TrackerArguments): Promise<number> {
+  const { serve } = await import("./serve.ts");
+  return await serve(await servedTracker(), args);
 }
 
 /** Starts the protocols whose tables are there. */
