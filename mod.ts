@@ -24,8 +24,8 @@ export { StartError };
 export type TableOptions = { [key: string]: string | number | boolean | string[] | TableOptions };
 
 /**
- * The configuration of a tracker, with the tables and keys of docs/CONFIGURATION.md. Protocols whose
- * table is left out are off.
+ * The configuration of a tracker, with the tables and keys of docs/CONFIGURATION.md. Protocols
+ * whose table is left out are off.
  */
 export interface TrackerOptions {
   /** The UDP tracker (BEP 15). */
