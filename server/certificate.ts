@@ -12,6 +12,8 @@ import { EXIT_CONFIG } from "./exit_status.ts";
 export interface TlsKeyPair {
   cert: string;
   key: string;
+  /** When the certificate expires, in seconds since 1970. */
+  expiresAt: number;
 }
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -38,6 +40,7 @@ export async function loadKeyPair(certificatePath: string, keyPath: string): Pro
   return {
     cert: chain.map(toPem).join(""),
     key: key.export({ type: "pkcs8", format: "pem" }) as string,
+    expiresAt: new Date(leaf.validTo).getTime() / 1000,
   };
 }
 

@@ -21,6 +21,8 @@ export interface Tracker<TConfig = void> {
    * and changes nothing, when they are wrong.
    */
   reload(config: TConfig): Promise<void>;
+  /** Is told how a reload went, whoever failed at it. */
+  countReload?(isDone: boolean): void;
   /** Answers what it has begun to, and lets go of its sockets. */
   stop(): Promise<void>;
   /** Resolves when it can no longer serve, for instance because a worker died. */
@@ -42,11 +44,14 @@ export async function runTracker<TConfig>(options: RunOptions<TConfig>): Promise
   handleSignals({
     stop: (signal) => stopAsked.resolve(signal),
     reload: async (signal) => {
+      // One that comes during the start is kept: the list may have been read before it changed.
+      const tracker = await started.promise;
       try {
-        // One that comes during the start is kept: the list may have been read before it changed.
-        await options.reload(await started.promise);
+        await options.reload(tracker);
+        tracker.countReload?.(true);
         log.info("Reloaded after {signal}", { signal });
       } catch (error) {
+        tracker.countReload?.(false);
         for (const line of toStartError(error).message.split("\n")) {
           log.error("Cannot reload, going on as before: {reason}", { reason: line });
         }

@@ -47,7 +47,7 @@ export function readPermission(path: string, purpose: string): PermissionNeed {
 export function udpPermissions(config: UdpConfig): PermissionNeed[] {
   const { network, access_list } = config;
   const needs = [network.io === "native" ? nativePermission() : sandboxedPermission(network)];
-  return [...needs, ...listPermissions(access_list)];
+  return [...needs, ...listPermissions(access_list), ...metricsPermissions(config)];
 }
 
 /** What an HTTP configuration needs: clients come by themselves, so its addresses are enough. */
@@ -68,7 +68,7 @@ export function httpPermissions(config: HttpConfig): PermissionNeed[] {
       readPermission(tls_private_key_path, `read the private key "${tls_private_key_path}"`),
     );
   }
-  return [...needs, ...listPermissions(access_list)];
+  return [...needs, ...listPermissions(access_list), ...metricsPermissions(config)];
 }
 
 /** What a tracker of several protocols needs: what each of them needs, each need once. */
@@ -81,6 +81,16 @@ export function trackerPermissions(config: TrackerConfig): PermissionNeed[] {
   ];
   const purposes = needs.map(({ purpose }) => purpose);
   return needs.filter(({ purpose }, index) => purposes.indexOf(purpose) === index);
+}
+
+function metricsPermissions({ metrics }: Pick<UdpConfig, "metrics">): PermissionNeed[] {
+  const { address } = metrics;
+  if (address === "") return [];
+  return [{
+    purpose: `show metrics on ${address}`,
+    anyOf: [[{ name: "net" }], [{ name: "net", host: address }]],
+    flag: `--allow-net=${address}`,
+  }];
 }
 
 function listPermissions(access_list: UdpConfig["access_list"]): PermissionNeed[] {

@@ -6,6 +6,15 @@
  * bytes.
  */
 import { HOUSEKEEPER_INDEX } from "../assembly/layout.ts";
+import {
+  BOARD_READY,
+  BOARD_RELOADS,
+  BOARD_RELOADS_FAILED,
+  BOARD_STARTED_AT,
+  BOARD_WORKER_RESTARTS,
+  countOnBoard,
+  writeBoard,
+} from "../wasm/board.ts";
 import { createSharedCore, type SharedCore, writeSettings, writeStop } from "../wasm/memory.ts";
 import trackerModule from "../wasm/module.js";
 import { Clock } from "./clock.ts";
@@ -16,6 +25,7 @@ import { EXIT_CONFIG, EXIT_UNAVAILABLE } from "./exit_status.ts";
 import type { HousekeeperStart, LoadedRules, LoadRules } from "./housekeeper.ts";
 import type { Tracker } from "./lifecycle.ts";
 import { getLogger } from "./log.ts";
+import { startMetrics } from "./metrics/start.ts";
 import { type Seat, WorkerPool } from "./pool.ts";
 import { Deaths } from "./deaths.ts";
 import type { Service } from "./service.ts";
@@ -32,6 +42,7 @@ export interface SharedConfig {
   cleaning: { max_peer_age: number; torrent_cleaning_interval: number };
   memory: { limit_mib: number };
   statistics: { interval: number };
+  metrics: { address: string; token: string };
 }
 
 /**
@@ -47,15 +58,24 @@ export async function startTracker<TConfig extends SharedConfig>(
   refuseTooMany(workerCount);
   const core = createCore(config, services);
   const deaths = new Deaths(core.memory);
-  const pool = new WorkerPool({ mayRestart: (death) => deaths.mayRestart(death) });
+  const pool = new WorkerPool({
+    mayRestart(death) {
+      if (!deaths.mayRestart(death)) return false;
+      countOnBoard(core.board, BOARD_WORKER_RESTARTS);
+      return true;
+    },
+  });
   const clock = new Clock(core.memory, workerCount, (index) => {
     pool.fail(new Error(`Worker ${index} hangs: it has not finished a batch for five seconds`));
   });
   const stopPool = () => pool.stop(() => writeStop(core.memory));
   try {
     const housekeeper = await startHousekeeper(pool, core, config);
+    // Early, so that who asks can see that it is alive and not ready yet.
+    await showMetrics(config, { pool, core, services });
     await loadRules(housekeeper, rulesOf(config, services));
     const listening = await startServices(services, { pool, core });
+    writeBoard(core.board, BOARD_READY, 1);
     const stopStatistics = startStatistics(core.memory, {
       log: getLogger("statistics"),
       intervalSeconds: config.statistics.interval,
@@ -69,7 +89,11 @@ export async function startTracker<TConfig extends SharedConfig>(
         await loadRules(housekeeper, rulesOf(fresh, services));
         for (const service of services) await service.reload?.(fresh);
       },
+      countReload(isDone) {
+        countOnBoard(core.board, isDone ? BOARD_RELOADS : BOARD_RELOADS_FAILED);
+      },
       async stop() {
+        writeBoard(core.board, BOARD_READY, 0);
         stopStatistics();
         await stopPool();
         clock.stop();
@@ -89,6 +113,27 @@ function refuseTooMany(workerCount: number): void {
       'the services a number of "socket_workers" instead of "auto"',
     EXIT_CONFIG,
   );
+}
+
+async function showMetrics<TConfig extends SharedConfig>(
+  { metrics }: TConfig,
+  { pool, core, services }: {
+    pool: WorkerPool;
+    core: SharedCore;
+    services: readonly Service<TConfig>[];
+  },
+): Promise<void> {
+  if (metrics.address === "") return;
+  const address = parseListenAddress(metrics.address);
+  const isShared = services.some(({ takeOver }) => takeOver);
+  const port = isShared
+    ? address.port
+    : probe(address, { transport: "tcp", keyOf: () => "metrics.address" });
+  const bound = { ...address, port };
+  await startMetrics(pool, core, { address: bound, token: metrics.token });
+  getLogger("metrics").info("Metrics are on http://{address}/", {
+    address: formatListenAddress(bound),
+  });
 }
 
 /** Starts the services one after the other, each on the worker indexes behind the one before. */
@@ -125,6 +170,7 @@ function createCore<TConfig extends SharedConfig>(
   try {
     const core = createSharedCore(trackerModule, { limitMib: limit_mib, peerIds }, {});
     writeAllSettings(core.memory, config, services);
+    writeBoard(core.board, BOARD_STARTED_AT, Date.now() / 1000);
     return core;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;

@@ -10,11 +10,12 @@ export const BOARD_STARTED_AT = 1; // seconds since 1970
 export const BOARD_LISTS_LOADED_AT = 2; // seconds since 1970
 export const BOARD_LIST_TORRENTS = 3; // info hashes on the access list
 export const BOARD_LIST_RANGES = 4; // ranges of denied clients
-export const BOARD_CERTIFICATE_EXPIRES_AT = 5; // seconds since 1970
 export const BOARD_WORKER_RESTARTS = 6; // workers that died and were started again
 export const BOARD_RELOADS = 7;
 export const BOARD_RELOADS_FAILED = 8;
 export const BOARD_SWEPT_AT = 9; // seconds since 1970, end of the last round of the sweep
+/** When the certificate of a protocol expires, at + PROTOCOL_*: seconds since 1970. */
+export const BOARD_CERTIFICATES = 48;
 /** Torrents by size, SWARM_SIZE_COUNT words: of no peer, of 1, of 2 and 3, of 4 to 7, … */
 export const BOARD_SWARM_SIZES = 16;
 

@@ -11,6 +11,7 @@ const SHORT_PEER_AGE_SECONDS = 1_500;
 const NO_CHANNELS = "requests do not pass between threads";
 const ADDRESSES = "network.address lists all addresses of both families";
 const WILDCARD = `${ADDRESSES}; [::] serves IPv4 too, unless 0.0.0.0 is listed with the same port`;
+const METRICS = "set metrics.address";
 const STATISTICS = "statistics are logged every statistics.interval seconds";
 
 /** Keys of the aquatic trackers, of every version, that have no meaning here. */
@@ -30,14 +31,14 @@ export const NEEDLESS_EVERYWHERE: Readonly<Record<string, string>> = {
   "network.use_ipv6": ADDRESSES,
   "network.address_ipv4": ADDRESSES,
   "network.address_ipv6": ADDRESSES,
-  "statistics.torrent_peer_histograms": STATISTICS,
+  "statistics.torrent_peer_histograms": METRICS,
   "statistics.peer_clients": STATISTICS,
   "statistics.extended": STATISTICS,
   "statistics.print_to_stdout": STATISTICS,
-  "statistics.write_html_to_file": STATISTICS,
-  "statistics.html_file_path": STATISTICS,
-  "statistics.run_prometheus_endpoint": STATISTICS,
-  "statistics.prometheus_endpoint_address": STATISTICS,
+  "statistics.write_html_to_file": METRICS,
+  "statistics.html_file_path": METRICS,
+  "statistics.run_prometheus_endpoint": METRICS,
+  "statistics.prometheus_endpoint_address": METRICS,
   "statistics.prometheus_peer_id_prefixes": STATISTICS,
 };
 
@@ -47,6 +48,7 @@ interface SharedConfig {
   protocol: { peer_announce_interval: number };
   cleaning: { max_peer_age: number; torrent_cleaning_interval: number };
   access_list: { mode: string; path: string };
+  metrics: { address: string; token: string };
 }
 
 export function* findSharedErrors(config: SharedConfig): Generator<Finding> {
@@ -71,6 +73,7 @@ export function* findSharedErrors(config: SharedConfig): Generator<Finding> {
 }
 
 export function* findSharedWarnings(config: SharedConfig): Generator<Finding> {
+  yield* findMetricsWarnings(config);
   const { peer_announce_interval } = config.protocol;
   const { max_peer_age } = config.cleaning;
   const warning = (keys: Finding["keys"], message: string): Finding => (
@@ -93,4 +96,14 @@ export function* findSharedWarnings(config: SharedConfig): Generator<Finding> {
       `clients that announce every 30 minutes, whatever they are told, will be forgotten between`,
     );
   }
+}
+
+function* findMetricsWarnings({ metrics }: SharedConfig): Generator<Finding> {
+  const isLoopback = /^(127\.|\[::1\])/.test(metrics.address);
+  if (metrics.address === "" || isLoopback || metrics.token !== "") return;
+  yield {
+    severity: "warning",
+    keys: ["metrics.address", "metrics.token"],
+    message: "whoever reaches this address sees the metrics; set a token",
+  };
 }

@@ -12,6 +12,7 @@ import {
   logFormat,
   logLevel,
   memory,
+  metrics,
   socketWorkers,
   statistics,
 } from "./sections.ts";
@@ -170,6 +171,7 @@ export const HTTP_SCHEMA = file("Configuration of the HTTP tracker (BEP 3).", {
   access_list: accessList,
   memory,
   statistics,
+  metrics,
 });
 
 export type HttpConfig = v.InferOutput<typeof HTTP_SCHEMA>;

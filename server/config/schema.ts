@@ -90,6 +90,34 @@ export function text(options: { default: string; expected: string; help: string 
   return v.optional(schema, options.default);
 }
 
+/**
+ * A text that may be empty, or else one that `parse` accepts and spells in its normal form, as for
+ * `list`.
+ */
+export function emptyOr(options: {
+  parse: (item: string) => string;
+  expected: string;
+  help: string;
+}) {
+  const { help, parse } = options;
+  const expected = `${options.expected}, or ""`;
+  const schema = v.pipe(
+    v.string(expected),
+    v.rawTransform<string, string>(({ dataset, addIssue, NEVER }) => {
+      if (dataset.value === "") return "";
+      try {
+        return parse(dataset.value);
+      } catch (error) {
+        if (!(error instanceof SyntaxError)) throw error;
+        addIssue({ message: error.message });
+        return NEVER;
+      }
+    }),
+    v.metadata({ help, expected } satisfies KeyInfo),
+  );
+  return v.optional(schema, "");
+}
+
 /** `true` or `false`. */
 export function flag(options: { default: boolean; help: string }) {
   const { help } = options;

@@ -3,7 +3,7 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { CIDR_EXPECTED, formatCidr, formatListenAddress, parseCidr } from "./address.ts";
 import { LISTEN_ADDRESS_EXPECTED, parseListenAddress } from "./address.ts";
-import { choice, integer, integerOr, list, table, text } from "./schema.ts";
+import { choice, emptyOr, integer, integerOr, list, table, text } from "./schema.ts";
 
 export const logLevel = choice(LOG_LEVELS, {
   default: "info",
@@ -111,5 +111,21 @@ export const statistics = table("A line of statistics in the log.", {
     max: 86_400,
     unit: "seconds",
     help: "Time between two lines; 0 writes none.",
+  }),
+});
+
+export const metrics = table("Metrics for Prometheus and a page that shows the tracker at work.", {
+  address: emptyOr({
+    parse: (item) => formatListenAddress(parseListenAddress(item)),
+    expected: LISTEN_ADDRESS_EXPECTED,
+    help:
+      'Where they are, such as "127.0.0.1:9100": /metrics, the page at /, /health and /ready. ' +
+      "Empty: nowhere.",
+  }),
+  token: text({
+    default: "",
+    expected: "a text",
+    help: "What must be shown to see them, as a bearer token or as the password of any user; " +
+      "/health and /ready need none. Empty: nothing need be shown.",
   }),
 });

@@ -16,6 +16,7 @@ import {
   logFormat,
   logLevel,
   memory,
+  metrics,
   statistics,
   WORKERS_MAX,
 } from "./sections.ts";
@@ -33,6 +34,7 @@ export const TRACKER_SCHEMA = file("Configuration of a tracker that speaks sever
   access_list: accessList,
   memory,
   statistics,
+  metrics,
 });
 
 export type TrackerConfig = v.InferOutput<typeof TRACKER_SCHEMA>;
@@ -90,7 +92,9 @@ function part<TConfig>(
 
 /** The name that a key of the protocol's own file has in this one. */
 export function keyOf(protocol: Protocol, key: string): string {
-  const isShared = /^(log_level|log_format|cleaning|access_list|memory|statistics)\b/.test(key);
+  const isShared = /^(log_level|log_format|cleaning|access_list|memory|statistics|metrics)\b/.test(
+    key,
+  );
   return isShared ? key : `${protocol}.${key}`;
 }
 

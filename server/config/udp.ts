@@ -13,6 +13,7 @@ import {
   logFormat,
   logLevel,
   memory,
+  metrics,
   socketWorkers,
   statistics,
 } from "./sections.ts";
@@ -110,6 +111,7 @@ export const UDP_SCHEMA = file("Configuration of the UDP tracker (BEP 15).", {
   access_list: accessList,
   memory,
   statistics,
+  metrics,
 });
 
 export type UdpConfig = v.InferOutput<typeof UDP_SCHEMA>;

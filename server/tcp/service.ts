@@ -1,4 +1,5 @@
 /** What the trackers over TCP have in common: certificates, and workers (main thread). */
+import { BOARD_CERTIFICATES, PROTOCOL_HTTP, PROTOCOL_WS, writeBoard } from "../../wasm/board.ts";
 import type { TlsKeyPair } from "../certificate.ts";
 import { formatListenAddress } from "../config/address.ts";
 import { getLogger } from "../log.ts";
@@ -48,6 +49,7 @@ export async function tcpService<TConfig extends TcpConfig>(
   const workerCount = countWorkers(config.socket_workers);
   const workers: Seat[] = [];
   const current = { tls: await loadTls(config) };
+  let board: SharedArrayBuffer;
   return {
     name,
     transport: "tcp",
@@ -59,6 +61,8 @@ export async function tcpService<TConfig extends TcpConfig>(
     trustedProxies: ({ network }) => network.trusted_proxies,
     writeSettings,
     async startWorkers(place) {
+      board = place.core.board;
+      tellExpiry(board, name, current.tls);
       workers.push(...await startWorkers(place, { config, workerCount, current, options }));
     },
     async reload(fresh) {
@@ -67,6 +71,7 @@ export async function tcpService<TConfig extends TcpConfig>(
       const loaded = await loadTls({ network: { ...fresh.network, enable_tls: true } });
       if (loaded!.cert === current.tls.cert && loaded!.key === current.tls.key) return;
       current.tls = loaded;
+      tellExpiry(board, name, loaded);
       await Promise.all(workers.map((worker) => worker.ask(loaded)));
       getLogger(name).info("New connections get the new certificate");
     },
@@ -79,6 +84,12 @@ async function loadTls(
   if (!network.enable_tls) return undefined;
   const { loadKeyPair } = await import("../certificate.ts");
   return await loadKeyPair(network.tls_certificate_path, network.tls_private_key_path);
+}
+
+/** Tells those who watch when the certificate expires. */
+function tellExpiry(board: SharedArrayBuffer, name: string, tls: TlsKeyPair | undefined): void {
+  const protocol = name === "ws" ? PROTOCOL_WS : PROTOCOL_HTTP;
+  writeBoard(board, BOARD_CERTIFICATES + protocol, tls?.expiresAt ?? 0);
 }
 
 async function startWorkers<TConfig extends TcpConfig>(
