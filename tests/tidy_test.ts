@@ -149,6 +149,17 @@ for (
   });
 }
 
+Deno.test("the metrics worker brings along no schema, no command line, no log and no core", () => {
+  const graph = [...graphOf("server/metrics/worker.ts", { dynamic: true })];
+  assert.ok(graph.includes("server/metrics/exposition.ts"));
+  const heavy = graph.filter((name) =>
+    /^server\/(cli|log|lifecycle|statistics|signals)\.ts$|^wasm\/(core|module)\./.test(name) ||
+    /^server\/config\/(?!address\.ts)/.test(name) ||
+    (!/\.(ts|js|html|css)$/.test(name) && name !== "ipaddr.js")
+  );
+  assertNone(heavy, "A worker is small");
+});
+
 // The core (style.md, sections 6 and 11).
 
 const CORE = FILES.filter(({ path }) => path.startsWith("assembly/"));

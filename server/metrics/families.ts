@@ -1,8 +1,8 @@
 /**
  * What is told of the tracker: every metric with its name, its meaning, and where it comes from.
  *
- * The exposition, docs/METRICS.md and the tests of the dashboard are made from this table. A counter
- * that the core gains needs one line here. No label ever holds an info hash or an address.
+ * The exposition, docs/METRICS.md and the tests of the dashboard are made from this table. A
+ * counter that the core gains needs one line here. No label ever holds an info hash or an address.
  */
 import {
   COUNT_ANNOUNCE,

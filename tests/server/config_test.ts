@@ -73,6 +73,7 @@ Deno.test("printConfig() prints defaults that load back unchanged", async () => 
     access_list: { mode: "off", path: "", deny_clients: [], deny_clients_path: "" },
     memory: { limit_mib: 1024 },
     statistics: { interval: 60 },
+    metrics: { address: "", token: "" },
   });
 });
 
@@ -140,7 +141,7 @@ const MISTAKES: [string, string][] = [
   [
     `__proto__ = 1`,
     `:1: Cannot use "__proto__" = 1: expected a known key: socket_workers, ` +
-    `log_level, log_format, network, protocol, cleaning, access_list, memory, statistics`,
+    `log_level, log_format, network, protocol, cleaning, access_list, memory, statistics, metrics`,
   ],
   // Wrong types and values
   [
