@@ -50,3 +50,28 @@ async function isAnswered(socket: Deno.DatagramConn): Promise<boolean> {
     throw error;
   }
 }
+
+/** A TCP port of 127.0.0.1 that was free a moment ago. */
+export function freeTcpPort(): number {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+}
+
+/**
+ * Connects to a TCP port until somebody listens there.
+ * @throws {Error} Nobody has in 20 seconds.
+ */
+export async function untilListens(port: number): Promise<void> {
+  const endMs = performance.now() + GIVE_UP_MILLISECONDS;
+  while (performance.now() < endMs) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MILLISECONDS));
+    }
+  }
+  throw new Error(`Nobody listens on port ${port}`);
+}

@@ -1,10 +1,11 @@
 /**
- * Runs every benchmark for a moment: that they run, and that the load test finds the answers of
- * both drivers right, is all that this shows. Ends with status 1 when one does not.
+ * Runs every benchmark for a moment: that they run, and that the load tests find the answers of
+ * every listener right, is all that this shows. Ends with status 1 when one does not.
  */
-import { freeUdpPort, untilUdpAnswers } from "./readiness.ts";
+import { freeTcpPort, freeUdpPort, untilListens, untilUdpAnswers } from "./readiness.ts";
 
 const root = new URL("..", import.meta.url).pathname;
+const LOAD_SECONDS = 2;
 const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
 
 interface Step {
@@ -21,35 +22,51 @@ async function succeeds(args: string[]): Promise<boolean> {
   return (await command.output()).success;
 }
 
-/** The load test against a server of our own; it fails when an answer is wrong or none comes. */
-function load(io: "deno" | "native"): Step {
+/** A load test against a server of our own; it fails when an answer is wrong or none comes. */
+interface LoadStep {
+  protocol: "udp" | "http" | "ws";
+  /** Lines of the server's configuration, behind its `[network]` with the address. */
+  network: string;
+  /** Settings of the load test, behind its address and duration. */
+  settings: string;
+}
+
+function load(name: string, { protocol, network, settings }: LoadStep): Step {
   return {
-    name: `load test, io = "${io}"`,
+    name: `load test, ${name}`,
     async run() {
       const folder = await Deno.makeTempDir();
-      const port = freeUdpPort();
+      const port = protocol === "udp" ? freeUdpPort() : freeTcpPort();
       const [server, client] = [`${folder}/server.toml`, `${folder}/client.toml`];
       await Deno.writeTextFile(
         server,
-        `log_level = "error"\n[network]\naddress = "127.0.0.1:${port}"\nio = "${io}"\n`,
+        `log_level = "error"\n[network]\naddress = "127.0.0.1:${port}"\n${network}`,
       );
       await Deno.writeTextFile(
         client,
-        `server_address = "127.0.0.1:${port}"\nduration = 2\n[network]\nrequests_in_flight = 64\n` +
-          "[requests]\nnumber_of_torrents = 1000\nnumber_of_peers = 2000\n",
+        `server_address = "127.0.0.1:${port}"\nduration = ${LOAD_SECONDS}\n${settings}`,
       );
       const process = new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "--quiet", "--no-prompt", "--allow-read", "--allow-net", "--allow-sys"],
-          ...[`--allow-ffi=${LIBC}`, "main.ts", "udp", "-c", server],
+          ...[`--allow-ffi=${LIBC}`, "main.ts", protocol, "-c", server],
         ],
         cwd: root,
         stdin: "null",
         stdout: "null",
       }).spawn();
       try {
-        await untilUdpAnswers(port);
-        return await succeeds(["run", "-A", "--quiet", "bench/load/udp.ts", "-c", client]);
+        await (protocol === "udp" ? untilUdpAnswers(port) : untilListens(port));
+        return await succeeds([
+          "run",
+          "-A",
+          "--quiet",
+          "main.ts",
+          "load-test",
+          protocol,
+          "-c",
+          client,
+        ]);
       } finally {
         process.kill("SIGTERM");
         await process.status;
@@ -59,11 +76,29 @@ function load(io: "deno" | "native"): Step {
   };
 }
 
+/** Everything that a load test can send, at a size that a moment suffices for. */
+const UDP_LOAD = "[network]\nrequests_in_flight = 64\n[requests]\nnumber_of_torrents = 1000\n" +
+  "number_of_peers = 2000\npeer_leaving_probability = 0.1\npeer_completing_probability = 0.1\n";
+const HTTP_LOAD = "num_connections = 16\npipelining_depth = 2\n[torrents]\nweight_scrape = 1\n" +
+  "peer_leaving_probability = 0.1\n";
+const RATE = "rate = 2000\n";
+
 const steps: Step[] = [
   script("two workers against one", ["bench/core_scaling.ts", "1"]),
   script("latency under housekeeping", ["bench/core_latency.ts", "1"]),
-  load("deno"),
-  load("native"),
+  load("UDP, Deno's sockets", { protocol: "udp", network: 'io = "deno"\n', settings: UDP_LOAD }),
+  load("UDP, native", { protocol: "udp", network: 'io = "native"\n', settings: UDP_LOAD }),
+  load("UDP at a rate", {
+    protocol: "udp",
+    network: 'io = "native"\n',
+    settings: RATE + UDP_LOAD,
+  }),
+  load("HTTP", { protocol: "http", network: "", settings: HTTP_LOAD }),
+  load("HTTP at a rate, a connection each", {
+    protocol: "http",
+    network: "",
+    settings: `${RATE}keep_alive = false\nnum_connections = 64\n`,
+  }),
 ];
 let isFailed = false;
 for (const { name, run } of steps) {

@@ -9,7 +9,7 @@
  * can be given (the sandboxed driver can be given none, so less is kept in flight for all).
  */
 import { parseArgs } from "node:util";
-import type { UdpLoadReport } from "../load/udp_report.ts";
+import type { LoadReport } from "../load/report.ts";
 import { freeUdpPort, untilUdpAnswers } from "../readiness.ts";
 
 const SERVER_CORE = "0";
@@ -119,16 +119,16 @@ async function drive(port: number, serverPid: number): Promise<Result> {
 }
 
 function runLoad(configPath: string, serverPid: number): Promise<Deno.CommandOutput> {
-  const load = new URL("../load/udp.ts", import.meta.url).pathname;
+  const load = new URL("../../main.ts", import.meta.url).pathname;
   return new Deno.Command("taskset", {
     args: [
-      ...["-c", LOAD_CORE, Deno.execPath(), "run", "-A", "--quiet", load],
+      ...["-c", LOAD_CORE, Deno.execPath(), "run", "-A", "--quiet", load, "load-test", "udp"],
       ...["-c", configPath, "--json", "--server-pid", String(serverPid)],
     ],
   }).output();
 }
 
-function toResult(report: UdpLoadReport): Result {
+function toResult(report: LoadReport): Result {
   return {
     responsesPerSecond: report.responses_per_second,
     perCpuSecond: report.responses_per_cpu_second ?? 0,

@@ -13,6 +13,8 @@ export interface PopularityOptions {
   peerCount: number;
   /** Zipf: the exponent. Gamma: the shape. */
   parameter: number;
+  /** Gamma: the scale; 100 is the last torrent, as in aquatic's load tests. Default: 10. */
+  scale?: number;
 }
 
 /** The weight of every torrent, the most popular first. */
@@ -28,9 +30,11 @@ export function popularityWeights(options: PopularityOptions): Float64Array {
       case "zipf":
         weights[index] = (index + 1) ** -parameter;
         break;
-      case "gamma": // the density of Gamma(shape, 1) from 0 to 10, where next to nothing is left
-        weights[index] = (10 * position) ** (parameter - 1) * Math.exp(-10 * position);
+      case "gamma": { // the density; with scale 10 next to nothing is left beyond the last torrent
+        const value = 100 * position / (options.scale ?? 10);
+        weights[index] = value ** (parameter - 1) * Math.exp(-value);
         break;
+      }
       case "uniform":
         weights[index] = 1;
     }

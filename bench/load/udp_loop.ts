@@ -1,6 +1,6 @@
 /**
- * One worker's closed loop: as many requests wait for an answer as the settings say; each answer is
- * checked and makes room for the next request.
+ * One worker's loop: as many requests wait for an answer as the settings say; each answer is
+ * checked and makes room for the next request, which a fixed rate may hold back.
  */
 
 import * as client from "../../protocols/udp/client.ts";
@@ -9,10 +9,12 @@ import { MSG_DONTWAIT } from "../../protocols/udp/linux.ts";
 import { MessageBatch } from "../../protocols/udp/message_batch.ts";
 import { SocketPoll, UdpSocket } from "../../protocols/udp/udp_socket.ts";
 import { latencyBucket } from "./latency.ts";
-import { isLoopback, serverAddresses, type UdpLoadConfig } from "./udp_config.ts";
-import * as counter from "./udp_counters.ts";
+import { serverAddresses, sourceHostname } from "./common_config.ts";
+import * as counter from "./counters.ts";
+import { Pacer } from "./pacer.ts";
+import type { UdpLoadConfig } from "./udp_config.ts";
 import { RequestRing } from "./udp_requests.ts";
-import type { UdpWorkload } from "./udp_workload.ts";
+import type { LoadLoop, LoopOptions } from "./worker.ts";
 
 /** Datagrams sent or received by one system call, at most. */
 const BATCH_LENGTH = 64;
@@ -29,15 +31,6 @@ const CONNECTION_ID_AGE_MS = 55_000;
 const CONNECT_ATTEMPTS = 20;
 const CONNECT_WAIT_MS = 500;
 
-export interface UdpLoopOptions {
-  config: UdpLoadConfig;
-  workload: UdpWorkload;
-  /** 0-based number of this worker. */
-  workerIndex: number;
-  /** COUNTER_COUNT numbers, written here only. */
-  counters: Float64Array;
-}
-
 /** One source address with its requests. */
 interface Source {
   readonly index: number;
@@ -50,13 +43,14 @@ interface Source {
 }
 
 /** Sends requests and checks answers until it is told to stop. */
-export class UdpLoop {
+export class UdpLoop implements LoadLoop {
   readonly #counters: Float64Array;
   readonly #sources: Source[];
   readonly #poll: SocketPoll;
   readonly #inFlightMax: number;
   readonly #timeoutMs: number;
   readonly #peerCount: number;
+  readonly #pacer: Pacer;
 
   readonly #responses = new MessageBatch({
     count: BATCH_LENGTH,
@@ -82,18 +76,19 @@ export class UdpLoop {
   #oldestId = 1;
   #inFlight = 0;
 
-  constructor(options: UdpLoopOptions) {
-    const { config, workload, workerIndex } = options;
+  constructor(options: LoopOptions<UdpLoadConfig>) {
+    const { config, population, workerIndex } = options;
     this.#counters = options.counters;
     this.#inFlightMax = config.network.requests_in_flight;
     this.#timeoutMs = config.network.timeout * 1000;
     this.#peerCount = config.requests.number_of_peers;
+    this.#pacer = new Pacer(config.rate / config.workers);
     const perWorker = config.network.sockets_per_worker;
     this.#sources = Array.from({ length: perWorker }, (_, index) => {
       const socketIndex = workerIndex * perWorker + index;
       const socketCount = config.workers * perWorker;
       const { socket, family } = openSocket(config, socketIndex);
-      const ring = new RequestRing({ config, workload, socketIndex, socketCount });
+      const ring = new RequestRing({ config, population, socketIndex, socketCount });
       return { index, socket, ring, family, connectionId: new Uint32Array(2), connectedAtMs: 0 };
     });
     this.#poll = new SocketPoll(this.#sources.map(({ socket }) => socket));
@@ -119,6 +114,7 @@ export class UdpLoop {
   /** Sends and receives until `isStopped` says so; it is asked between system calls. */
   run(isStopped: () => boolean): void {
     let idleTurns = 0;
+    this.#pacer.start(performance.now());
     while (!isStopped()) {
       let received = 0;
       for (const source of this.#sources) {
@@ -136,9 +132,15 @@ export class UdpLoop {
         idleTurns = 0;
       } else {
         this.#count(counter.IDLE_TURNS, 1);
-        if (++idleTurns > IDLE_TURNS_MAX) this.#poll.wait(IDLE_WAIT_MS);
+        if (++idleTurns > IDLE_TURNS_MAX) this.#sleep();
       }
     }
+  }
+
+  /** Waits for an answer, but not beyond the moment when the next request is due. */
+  #sleep(): void {
+    const waitMs = this.#pacer.isOpen ? this.#pacer.waitMs(performance.now()) : IDLE_WAIT_MS;
+    if (waitMs >= 1) this.#poll.wait(Math.floor(Math.min(waitMs, IDLE_WAIT_MS)));
   }
 
   close(): void {
@@ -152,6 +154,7 @@ export class UdpLoop {
       this.#inFlightMax - this.#inFlight,
       BATCH_LENGTH,
       ring.contiguousCount,
+      this.#pacer.dueCount(nowMs),
     );
     if (count <= 0) return;
     const firstId = this.#nextId;
@@ -165,7 +168,7 @@ export class UdpLoop {
       this.#slotKinds[slot] = ring.kinds[position]!;
       this.#slotSources[slot] = source.index;
       this.#slotItems[slot] = ring.itemCounts[position]!;
-      this.#slotTimes[slot] = nowMs;
+      this.#slotTimes[slot] = this.#pacer.take(nowMs);
       byteLength += ring.lengths[position]!;
     }
     const sent = Math.max(0, source.socket.send(ring.headers, count));
@@ -327,17 +330,13 @@ function openSocket(config: UdpLoadConfig, socketIndex: number) {
   const servers = serverAddresses(config);
   const server = servers[socketIndex % servers.length]!;
   const family: client.Family = server.hostname.includes(":") ? 6 : 4;
-  const socket = UdpSocket.open({ hostname: sourceHostname(), port: 0 }, {
+  const hostname = sourceHostname(server, {
+    index: socketIndex,
+    areMany: config.network.multiple_client_ipv4s,
+  });
+  const socket = UdpSocket.open({ hostname, port: 0 }, {
     receiveBufferBytes: config.network.recv_buffer,
   });
   socket.connect(server);
   return { socket, family };
-
-  function sourceHostname(): string {
-    if (!isLoopback(server)) return family === 4 ? "0.0.0.0" : "::";
-    if (family === 6) return "::1";
-    if (!config.network.multiple_client_ipv4s) return "127.0.0.1";
-    const number = socketIndex + 1;
-    return `127.0.${number >>> 8}.${number & 255}`;
-  }
 }

@@ -5,9 +5,9 @@
 
 import * as client from "../../protocols/udp/client.ts";
 import { MessageBatch } from "../../protocols/udp/message_batch.ts";
+import { INFO_HASH_WORDS, PeerTurns, type Population } from "./population.ts";
 import { createRandom, shuffle, toUnit } from "./random.ts";
 import type { UdpLoadConfig } from "./udp_config.ts";
-import { INFO_HASH_WORDS, type UdpWorkload } from "./udp_workload.ts";
 
 /** Requests in the ring: enough for a share of 1 in 101 to come out right within 1 %. */
 const RING_LENGTH = 512;
@@ -23,7 +23,7 @@ const BYTES_LEFT = 50;
 
 export interface RequestRingOptions {
   config: UdpLoadConfig;
-  workload: UdpWorkload;
+  population: Population;
   /** Which of all sockets this is: its peers are those whose index has this remainder. */
   socketIndex: number;
   socketCount: number;
@@ -41,25 +41,22 @@ export class RequestRing {
   /** The next position. */
   position = 0;
 
-  readonly #workload: UdpWorkload;
-  readonly #firstPeer: number;
-  readonly #peerStep: number;
-  readonly #peerCount: number;
-  #peer: number;
-  #isFirstRound = true;
+  readonly #population: Population;
+  readonly #turns: PeerTurns;
   readonly #words: Uint32Array;
   readonly #halves: Uint16Array;
   readonly #bytes: Uint8Array;
 
   constructor(options: RequestRingOptions) {
-    const { config, workload } = options;
+    const { config, population } = options;
     const { requests } = config;
     const random = createRandom(config.seed * 1000 + options.socketIndex);
-    this.#workload = workload;
-    this.#firstPeer = options.socketIndex;
-    this.#peerStep = options.socketCount;
-    this.#peerCount = workload.peerTorrents.length;
-    this.#peer = this.#firstPeer;
+    this.#population = population;
+    this.#turns = new PeerTurns(population, {
+      index: options.socketIndex,
+      count: options.socketCount,
+      random: createRandom(config.seed * 1000 + options.socketIndex + 500_000),
+    });
     this.batch = new MessageBatch({
       count: RING_LENGTH,
       payloadBytes: Math.max(
@@ -111,28 +108,26 @@ export class RequestRing {
   }
 
   #fillAnnounce(offset: number): void {
-    const peer = this.#nextPeer();
-    const workload = this.#workload;
-    const isSeeder = workload.peerSeeds[peer] === 1;
-    this.#copyInfoHash((offset >>> 2) + INFO_HASH_WORD, workload.peerTorrents[peer]!);
+    const population = this.#population;
+    const peer = this.#turns.take();
+    const isSeeder = population.peerSeeds[peer] === 1;
+    this.#copyInfoHash((offset >>> 2) + INFO_HASH_WORD, population.peerTorrents[peer]!);
     this.#words[(offset >>> 2) + PEER_ID_WORD] = peer;
     this.#bytes[offset + LEFT_BYTE] = isSeeder ? 0 : BYTES_LEFT;
-    this.#bytes[offset + EVENT_BYTE] = this.#isFirstRound
-      ? client.EVENT_STARTED
-      : client.EVENT_NONE;
-    this.#halves[(offset >>> 1) + PORT_HALF] = workload.peerPorts[peer]!;
+    this.#bytes[offset + EVENT_BYTE] = this.#turns.event;
+    this.#halves[(offset >>> 1) + PORT_HALF] = population.peerPorts[peer]!;
   }
 
   /** Torrents of peers are as popular in scrapes as they are in announces. */
   #fillScrape(word: number, torrentCount: number): void {
     for (let index = 0; index < torrentCount; ++index) {
-      const torrent = this.#workload.peerTorrents[this.#nextPeer()]!;
+      const torrent = this.#population.peerTorrents[this.#turns.skip()]!;
       this.#copyInfoHash(word + INFO_HASH_WORD + index * INFO_HASH_WORDS, torrent);
     }
   }
 
   #copyInfoHash(target: number, torrent: number): void {
-    const { infoHashes } = this.#workload;
+    const { infoHashes } = this.#population;
     const source = torrent * INFO_HASH_WORDS;
     const words = this.#words;
     words[target] = infoHashes[source]!;
@@ -140,16 +135,6 @@ export class RequestRing {
     words[target + 2] = infoHashes[source + 2]!;
     words[target + 3] = infoHashes[source + 3]!;
     words[target + 4] = infoHashes[source + 4]!;
-  }
-
-  #nextPeer(): number {
-    const peer = this.#peer;
-    this.#peer += this.#peerStep;
-    if (this.#peer >= this.#peerCount) {
-      this.#peer = this.#firstPeer;
-      this.#isFirstRound = false;
-    }
-    return peer;
   }
 
   /** Writes what stays the same. */

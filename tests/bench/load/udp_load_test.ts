@@ -14,8 +14,9 @@ import {
   parseUdpLoadConfig,
   printUdpLoadConfig,
   type UdpLoadConfig,
+  udpPopulation,
 } from "../../../bench/load/udp_config.ts";
-import { createWorkload } from "../../../bench/load/udp_workload.ts";
+import { createPopulation } from "../../../bench/load/population.ts";
 import * as client from "../../../protocols/udp/client.ts";
 
 const ignore = Deno.build.os !== "linux";
@@ -91,10 +92,10 @@ Deno.test("percentile() finds the latency that a share does not exceed", () => {
   assert.equal(percentile(new Float64Array(LATENCY_BUCKET_COUNT), 0.5), 0);
 });
 
-Deno.test("createWorkload() makes the same peers for a seed, and no port 0", () => {
+Deno.test("createPopulation() makes the same peers for a seed, and no port 0", () => {
   const config = smallConfig("127.0.0.1:1");
-  const workload = createWorkload(config);
-  assert.deepEqual(createWorkload(config), workload);
+  const workload = createPopulation(udpPopulation(config));
+  assert.deepEqual(createPopulation(udpPopulation(config)), workload);
   assert.ok(workload.peerPorts.every((port) => port > 0));
   const seeds = workload.peerSeeds.reduce((sum, seed) => sum + seed, 0);
   assert.ok(seeds > 600 && seeds < 900, `${seeds} of 1000 are seeders`);
@@ -116,7 +117,7 @@ Deno.test(
     const report = await runUdpLoad(config, { serverPid: Deno.pid });
     assert.deepEqual(Object.values(report.invalid), [0, 0, 0, 0]);
     assert.ok(report.valid && report.responses_per_second > 100);
-    const { connect, announce, scrape, error } = report.responses;
+    const { connect = 0, announce = 0, scrape = 0, error } = report.responses;
     assert.ok(connect > 0 && announce > 0 && scrape > 0);
     assert.equal(error, 0);
     assert.equal(report.peers_per_announce, 1);
