@@ -7,7 +7,7 @@
 // Texts of the HTTP tracker, written by init's caller (wasm/texts.ts), behind the workers.
 export const HTTP_TEXTS = 266240; // HTTP_TEXT_COUNT_MAX × HTTP_TEXT_SIZE: u8 length, then ASCII
 export const HTTP_TEXT_SIZE = 128;
-export const HTTP_TEXT_COUNT_MAX = 64;
+export const HTTP_TEXT_COUNT_MAX = 96; // those of WebTorrent included
 export const HTTP_TEXT_HEAD_OK = 0; // up to the number of Content-Length
 export const HTTP_TEXT_HEAD = 1; // up to the status
 export const HTTP_TEXT_HEAD_LENGTH = 2; // from behind the status to the number of Content-Length
@@ -54,10 +54,12 @@ export const REFUSAL_BUSY = 6;
 export const REFUSAL_VERSION = 7;
 export const REFUSAL_FORWARDED = 8;
 export const REFUSAL_BODY = 9;
-export const REFUSAL_COUNT = 10;
+export const REFUSAL_UPGRADE = 10; // only WebTorrent is served here, or not that version of it
+export const REFUSAL_KEY = 11; // an upgrade without a good key
+export const REFUSAL_COUNT = 12;
 
 // A connection's slot: its record, then CONNECTION_INPUT_SIZE bytes of input for when it is idle.
-export const SLOT_SIZE = 640;
+export const SLOT_SIZE = 704;
 export const CONNECTION_INPUT = 0; // address of the input in use: the slot's own, or a slice
 export const CONNECTION_CAPACITY = 4; // u32 bytes that it holds
 export const CONNECTION_FILLED = 8; // u32 bytes received and not consumed
@@ -75,7 +77,8 @@ export const CONNECTION_ENDING = 52; // u32 ENDING_*
 export const CONNECTION_PEER = 56; // ADDRESS record: who is connected
 export const CONNECTION_CLIENT = 80; // ADDRESS record: who asks, as a trusted proxy says
 export const CONNECTION_FORWARDED = 104; // ADDRESS record: who asks, as the header Forwarded says
-export const CONNECTION_OWN_INPUT = 128; // CONNECTION_INPUT_SIZE bytes
+export const CONNECTION_KEY = 128; // u32 offset of the request's Sec-WebSocket-Key
+export const CONNECTION_OWN_INPUT = 192; // CONNECTION_INPUT_SIZE bytes, behind the OUTBOX fields
 export const CONNECTION_INPUT_SIZE = 512;
 
 // Of the request at hand.
@@ -92,10 +95,16 @@ export const FLAG_TRANSFER_ENCODING = 512;
 export const FLAG_FORWARDED_FOR = 1024; // X-Forwarded-For of a trusted proxy was read
 export const FLAG_FORWARDED = 2048; // Forwarded of a trusted proxy was read
 export const FLAG_BAD_FORWARDED = 4096; // one of the two names no client
+export const FLAG_UPGRADE = 8192; // Connection: upgrade
+export const FLAG_WEBSOCKET = 16384; // Upgrade: websocket
+export const FLAG_KEY = 32768; // a good Sec-WebSocket-Key
+export const FLAG_VERSION = 65536; // Sec-WebSocket-Version: 13
+export const FLAG_OTHER_VERSION = 131072; // or one that is not known here
 
 export const PHASE_PROXY = 0; // before the PROXY protocol's header
 export const PHASE_REQUEST = 1; // before or within a request line
 export const PHASE_HEADERS = 2;
+export const PHASE_WEBSOCKET = 3; // upgraded: frames, not requests
 
 export const ENDING_NO = 0;
 export const ENDING_CLOSE = 1; // close once the answers are sent

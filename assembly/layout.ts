@@ -8,6 +8,7 @@
  */
 export * from "./counter_layout.ts";
 export * from "./http_layout.ts";
+export * from "./ws_layout.ts";
 
 // Control block: absolute addresses in the first 4 KiB. Address 0 is never used: 0 means "none".
 export const CONTROL_NOW = 64; // u32 seconds since the process started, written by the supervisor
@@ -113,6 +114,13 @@ export const WORKER_SLICE_COUNT = 148; // u32 slices that the worker owns
 export const WORKER_SLICE_COUNT_MAX = 152; // u32
 export const WORKER_INPUT_SLICES = 156; // u32 slices that hold unfinished requests
 export const WORKER_PEERS = 160; // address where sampled peers wait to be written
+export const WORKER_SERVES = 164; // u32 SERVES_* bits
+export const WORKER_READY_LOCK = 168; // lock of the ready list
+export const WORKER_READY_FIRST = 172; // address of a connection whose outbox is to be sent
+export const WORKER_READY_LAST = 176; // address
+export const WORKER_WAKE = 180; // u32, grows when another worker begins the ready list
+export const WORKER_OFFERS = 184; // address of MESSAGE_OFFERS_MAX offers of the message at hand
+export const WORKER_MESSAGE_BYTES = 188; // u32 bytes that unfinished messages take
 export const WORKER_SCRATCH = 192; // 64 bytes: the message of a MAC
 export const WORKER_ANNOUNCE = 320; // ANNOUNCE record
 export const WORKER_KERNEL_DROPS = 256; // SOCKET_COUNT_MAX × u32: each socket's drops as last told
@@ -123,6 +131,10 @@ export const URL_DATA_MAX = 2048;
 export const WORKER_QUERY = 1024; // QUERY record of the HTTP request at hand
 export const WORKER_SWARM_SIZES = 1152; // housekeeper: SWARM_SIZE_COUNT u32 of the sweep at hand
 export const SWARM_SIZE_COUNT = 26; // torrents of no peer, of 1, of 2 and 3, of 4 to 7, …
+export const WORKER_MESSAGE = 1280; // MESSAGE record of the WebSocket message at hand
+export const WORKER_MESSAGE_BYTES_MAX = 1440; // u32
+export const WORKER_HASH_TEXTS = 1444; // address of the scraped hashes' texts: address, length
+export const WORKER_REPLY = 1448; // address where a reply is put together
 export const WORKER_INFO_HASHES = 2048; // its info hashes, sorted, each once
 export const INFO_HASHES_MAX = 100;
 
