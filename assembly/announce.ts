@@ -29,6 +29,7 @@ import {
   COUNT_PEERS_SENT,
   KIND_IPV4,
   KIND_IPV6,
+  KIND_WEBTORRENT,
   OK,
   ROLE_PARTIAL_SEED,
   ROLE_SEEDER,
@@ -103,7 +104,7 @@ export function announceBoth(worker: usize, request: usize, hash: u64): void {
 }
 
 /** Locks the torrent's shard and zeroes the answer. */
-function beginAnnounce(worker: usize, request: usize, hash: u64): usize {
+export function beginAnnounce(worker: usize, request: usize, hash: u64): usize {
   const shard = shardOf(hash);
   store<u32>(request, 0, ANNOUNCE_SEEDERS);
   store<u32>(request, 0, ANNOUNCE_LEECHERS);
@@ -112,7 +113,7 @@ function beginAnnounce(worker: usize, request: usize, hash: u64): usize {
   return shard;
 }
 
-function swarmPtr(torrent: usize, kind: u32): usize {
+export function swarmPtr(torrent: usize, kind: u32): usize {
   return torrent + TORRENT_SWARMS + (kind << 2);
 }
 
@@ -130,7 +131,13 @@ function leave(worker: usize, torrent: usize, request: usize): void {
 }
 
 /** Stores the announcer in the torrent, or in a new one where it is 0; returns it, 0 for none. */
-function join(worker: usize, shard: usize, torrent: usize, request: usize, hash: u64): usize {
+export function join(
+  worker: usize,
+  shard: usize,
+  torrent: usize,
+  request: usize,
+  hash: u64,
+): usize {
   ownBlock = 0;
   if (torrent == 0) {
     torrent = addTorrent(worker, shard, hash, load<u32>(request, ANNOUNCE_INFO_HASH));
@@ -167,6 +174,11 @@ function join(worker: usize, shard: usize, torrent: usize, request: usize, hash:
   return torrent;
 }
 
+/** Whether the last announcer was stored. */
+export function isStored(): bool {
+  return ownBlock != 0;
+}
+
 /** Peers of the own family, then of the other one. */
 function answerBoth(worker: usize, torrent: usize, request: usize): void {
   const want = load<u32>(request, ANNOUNCE_WANT);
@@ -186,7 +198,7 @@ function answerBoth(worker: usize, torrent: usize, request: usize): void {
 }
 
 /** Writes up to `want` peers of a kind behind the `before` of the other; returns how many. */
-function answerPeers(
+export function answerPeers(
   worker: usize,
   torrent: usize,
   request: usize,
@@ -212,7 +224,7 @@ function answerPeers(
 }
 
 /** Adds a swarm to the counts of the answer. */
-function addCounts(request: usize, reference: usize): void {
+export function addCounts(request: usize, reference: usize): void {
   const seeders = swarmRole(reference, ROLE_SEEDER);
   const leechers = swarmPeers(reference) - seeders;
   store<u32>(request, load<u32>(request, ANNOUNCE_SEEDERS) + seeders, ANNOUNCE_SEEDERS);
@@ -228,6 +240,15 @@ export let scrapedDownloaders: u32 = 0;
 
 /** Counts the TCP/uTP peers of both families; an unknown torrent is all zeros and stays unknown. */
 export function scrape(worker: usize, infoHash: usize): void {
+  scrapeKinds(worker, infoHash, KIND_IPV4, KIND_IPV6);
+}
+
+/** The same of the WebTorrent peers; the completed downloads are everybody's. */
+export function scrapeSockets(worker: usize, infoHash: usize): void {
+  scrapeKinds(worker, infoHash, KIND_WEBTORRENT, KIND_WEBTORRENT);
+}
+
+function scrapeKinds(worker: usize, infoHash: usize, first: u32, last: u32): void {
   const hash = hashInfoHash(infoHash);
   const shard = shardOf(hash);
   scrapedSeeders = 0;
@@ -238,7 +259,7 @@ export function scrape(worker: usize, infoHash: usize): void {
   const torrent = findTorrent(shard, hash, infoHash);
   if (torrent != 0) {
     scrapedCompleted = load<u32>(torrent, TORRENT_COMPLETED);
-    for (let kind: u32 = KIND_IPV4; kind <= <u32> KIND_IPV6; ++kind) {
+    for (let kind = first; kind <= last; ++kind) {
       const reference: usize = load<u32>(swarmPtr(torrent, kind));
       const seeders = swarmRole(reference, ROLE_SEEDER);
       const leechers = swarmPeers(reference) - seeders;

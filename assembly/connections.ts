@@ -16,6 +16,7 @@ import {
   CONNECTION_HEADERS,
   CONNECTION_INPUT,
   CONNECTION_INPUT_SIZE,
+  CONNECTION_KEY,
   CONNECTION_LINE,
   CONNECTION_OUTPUT,
   CONNECTION_OWN_INPUT,
@@ -31,12 +32,24 @@ import {
   FULL,
   HTTP_OPTION_PROXY_PROTOCOL,
   OK,
+  OUTBOX_IS_READY,
+  OUTBOX_LOCK,
   PHASE_PROXY,
   PHASE_REQUEST,
+  PHASE_WEBSOCKET,
+  REPLY_HASH_TEXTS,
+  REPLY_OFFERS,
+  REPLY_RECEIVERS,
+  REPLY_SIZE,
   SLOT_SIZE,
   WORKER_ADDRESS,
+  WORKER_HASH_TEXTS,
   WORKER_INPUT_SLICES,
+  WORKER_MESSAGE_BYTES_MAX,
+  WORKER_OFFERS,
   WORKER_PEERS,
+  WORKER_RECEIVERS,
+  WORKER_REPLY,
   WORKER_SLICE_COUNT,
   WORKER_SLICE_COUNT_MAX,
   WORKER_SLICE_FREE,
@@ -74,6 +87,19 @@ export function startConnections(worker: usize, slotCount: u32, sliceCountMax: u
   return OK;
 }
 
+/** Reserves where a worker puts WebTorrent's replies together; `OK` or `FULL`. */
+export function startWebSockets(worker: usize, messageBytesMax: u32): i32 {
+  store<u32>(worker, messageBytesMax, WORKER_MESSAGE_BYTES_MAX);
+  if (load<u32>(worker, WORKER_REPLY) != 0) return OK;
+  const room = takePages(worker, pagesFor(REPLY_SIZE));
+  if (room == 0) return FULL;
+  store<u32>(worker, room, WORKER_REPLY);
+  store<u32>(worker, room + REPLY_RECEIVERS, WORKER_RECEIVERS);
+  store<u32>(worker, room + REPLY_OFFERS, WORKER_OFFERS);
+  store<u32>(worker, room + REPLY_HASH_TEXTS, WORKER_HASH_TEXTS);
+  return OK;
+}
+
 /** The record of a new connection, from the worker's ADDRESS; 0 when every slot is taken. */
 export function openConnection(worker: usize): usize {
   let connection: usize = load<u32>(worker, WORKER_SLOT_FREE);
@@ -87,7 +113,7 @@ export function openConnection(worker: usize): usize {
   }
   count(worker, COUNT_CONNECTIONS_OPENED);
   const isProxied = load<u32>(CONTROL_HTTP_OPTIONS) & HTTP_OPTION_PROXY_PROTOCOL;
-  memory.fill(connection, 0, CONNECTION_OWN_INPUT);
+  memory.fill(connection, 0, OUTBOX_LOCK);
   store<u32>(connection, connection + CONNECTION_OWN_INPUT, CONNECTION_INPUT);
   store<u32>(connection, CONNECTION_INPUT_SIZE, CONNECTION_CAPACITY);
   store<u32>(connection, isProxied ? PHASE_PROXY : PHASE_REQUEST, CONNECTION_PHASE);
@@ -135,20 +161,22 @@ export function shortenOutput(worker: usize, connection: usize, byteLength: u32)
 /**
  * Moves what was not consumed to the beginning of the input, and that into the slot or a slice as
  * it needs room; false where it needs a slice and there is none.
+ * @param expected Bytes that are known to follow: worth a slice if there is one.
  */
-export function compactInput(worker: usize, connection: usize): bool {
+export function compactInput(worker: usize, connection: usize, expected: u32 = 0): bool {
   const head = load<u32>(connection, CONNECTION_HEAD);
   const input: usize = load<u32>(connection, CONNECTION_INPUT);
   const filled = load<u32>(connection, CONNECTION_FILLED) - head;
   let target = input;
-  if (isSlice(connection) && filled < <u32> CONNECTION_INPUT_SIZE) {
-    target = connection + CONNECTION_OWN_INPUT;
-  } else if (filled == load<u32>(connection, CONNECTION_CAPACITY)) {
-    if (isSlice(connection)) return false;
-    const most = load<u32>(worker, WORKER_SLICE_COUNT_MAX) / 4 * INPUT_SHARE_OF_4;
-    target = load<u32>(worker, WORKER_INPUT_SLICES) < most ? takeSlice(worker) : 0;
-    if (target == 0) return false;
-    store<u32>(worker, load<u32>(worker, WORKER_INPUT_SLICES) + 1, WORKER_INPUT_SLICES);
+  const isFull = filled == load<u32>(connection, CONNECTION_CAPACITY);
+  const fitsSlot = filled + expected < <u32> CONNECTION_INPUT_SIZE;
+  if (isSlice(connection)) {
+    if (isFull) return false;
+    if (fitsSlot) target = connection + CONNECTION_OWN_INPUT;
+  } else if (isFull || !fitsSlot) {
+    const slice = takeInputSlice(worker);
+    if (slice == 0 && isFull) return false;
+    if (slice != 0) target = slice;
   }
   if (target + head != input || head != 0) memory.copy(target, input + head, filled);
   if (target != input) {
@@ -166,8 +194,20 @@ export function compactInput(worker: usize, connection: usize): bool {
   return true;
 }
 
+/** A slice for what is received; 0 where others have as many as they may. */
+function takeInputSlice(worker: usize): usize {
+  const slices = load<u32>(worker, WORKER_INPUT_SLICES);
+  if (slices >= load<u32>(worker, WORKER_SLICE_COUNT_MAX) / 4 * INPUT_SHARE_OF_4) return 0;
+  const slice = takeSlice(worker);
+  if (slice != 0) store<u32>(worker, slices + 1, WORKER_INPUT_SLICES);
+  return slice;
+}
+
 function moveOffsets(connection: usize, by: u32): void {
   store<u32>(connection, 0, CONNECTION_HEAD);
+  // A WebSocket has other fields in their place.
+  if (load<u32>(connection, CONNECTION_PHASE) == PHASE_WEBSOCKET) return;
+  store<u32>(connection, load<u32>(connection, CONNECTION_KEY) - by, CONNECTION_KEY);
   store<u32>(connection, load<u32>(connection, CONNECTION_LINE) - by, CONNECTION_LINE);
   store<u32>(connection, load<u32>(connection, CONNECTION_SCANNED) - by, CONNECTION_SCANNED);
   store<u32>(connection, load<u32>(connection, CONNECTION_TARGET) - by, CONNECTION_TARGET);
@@ -205,6 +245,7 @@ function giveSlice(worker: usize, slice: usize): void {
   store<u32>(worker, slice, WORKER_SLICE_FREE);
 }
 
+if (OUTBOX_IS_READY >= CONNECTION_OWN_INPUT) ERROR("An outbox reaches into the input");
 if (SLOT_SIZE != CONNECTION_OWN_INPUT + CONNECTION_INPUT_SIZE) {
   ERROR("A slot and its parts disagree");
 }

@@ -7,6 +7,7 @@
  */
 import {
   ADDRESS_KIND,
+  CLOSE_POLICY,
   CONNECTION_CLIENT,
   CONNECTION_ENDING,
   CONNECTION_FILLED,
@@ -53,7 +54,9 @@ import {
   HTTP_TEXT_RETRY_AFTER,
   HTTP_TEXT_SENTENCES,
   HTTP_TEXT_STATUSES,
+  HTTP_TEXT_UPGRADE,
   PHASE_PROXY,
+  PHASE_WEBSOCKET,
   REFUSAL_BAD_REQUEST,
   REFUSAL_BODY,
   REFUSAL_BUSY,
@@ -61,6 +64,10 @@ import {
   REFUSAL_METHOD,
   REFUSAL_NOT_FOUND,
   REFUSAL_TIMEOUT,
+  REFUSAL_UPGRADE,
+  SERVES_HTTP,
+  SERVES_WEBSOCKET,
+  WORKER_SERVES,
 } from "./layout";
 import { isDenied } from "./access_rules";
 import { textLength, writeDecimal, writeText } from "./bencode";
@@ -71,6 +78,8 @@ import { HEAD_UNFINISHED, HEAD_WHOLE, parseHead } from "./http_head";
 import { ROUTE_ANNOUNCE, ROUTE_NONE, ROUTE_SCRAPE, routeTarget, targetQuery } from "./http_target";
 import { answerAnnounce, answerScrape } from "./http_tracker";
 import { PROXY_BAD, PROXY_UNFINISHED, readProxyHeader } from "./proxy_protocol";
+import * as socket from "./ws_connection";
+import { judgeUpgrade, upgrade, UPGRADE_GOOD, UPGRADE_NONE } from "./ws_handshake";
 
 const LINE_END: u32 = 0x0a0d;
 /** The longest head of an answer, and the slack of copying it. */
@@ -98,6 +107,10 @@ export function resume(worker: usize, rules: usize, connection: usize): u32 {
 
 /** Ends a connection whose request did not come in time, with an answer if one was begun. */
 export function timeOut(worker: usize, connection: usize): u32 {
+  if (isSocket(connection)) {
+    socket.end(worker, connection, CLOSE_POLICY, ENDING_LINGER);
+    return 0;
+  }
   if (load<u32>(connection, CONNECTION_PHASE) == PHASE_PROXY) return end(connection, ENDING_CLOSE);
   if (load<u32>(connection, CONNECTION_FILLED) == 0) return end(connection, ENDING_CLOSE);
   return refuseNow(worker, connection, REFUSAL_TIMEOUT);
@@ -122,7 +135,16 @@ function refuseNow(worker: usize, connection: usize, refusal: u32): u32 {
   return byteLength;
 }
 
+/** Whether the connection speaks WebSocket by now: its answers are in outboxes. */
+function isSocket(connection: usize): bool {
+  return load<u32>(connection, CONNECTION_PHASE) == PHASE_WEBSOCKET;
+}
+
 function answerRequests(worker: usize, rules: usize, connection: usize): u32 {
+  if (isSocket(connection)) {
+    socket.receiveFrames(worker, rules, connection);
+    return 0;
+  }
   if (load<u32>(connection, CONNECTION_PHASE) == PHASE_PROXY) {
     const status = readProxyHeader(connection);
     if (status == PROXY_BAD) {
@@ -136,8 +158,10 @@ function answerRequests(worker: usize, rules: usize, connection: usize): u32 {
   const sliceSize = load<u32>(CONTROL_HTTP_SLICE_SIZE);
   const answerMax = load<u32>(CONTROL_HTTP_ANSWER_MAX);
   let written: u32 = 0;
+  // What follows an upgrade waits until its answer is sent.
   while (
-    load<u32>(connection, CONNECTION_ENDING) == ENDING_NO && written + answerMax <= sliceSize
+    load<u32>(connection, CONNECTION_ENDING) == ENDING_NO && written + answerMax <= sliceSize &&
+    !isSocket(connection)
   ) {
     const status = parseHead(connection);
     if (status == HEAD_UNFINISHED) {
@@ -152,7 +176,9 @@ function answerRequests(worker: usize, rules: usize, connection: usize): u32 {
     written += status == HEAD_WHOLE
       ? answerRequest(worker, rules, connection, out) - out
       : refuse(worker, connection, status, out) - out;
-    store<u32>(connection, load<u32>(connection, CONNECTION_LINE), CONNECTION_HEAD);
+    if (!isSocket(connection)) {
+      store<u32>(connection, load<u32>(connection, CONNECTION_LINE), CONNECTION_HEAD);
+    }
   }
   if (written == 0) giveOutput(worker, connection);
   else shortenOutput(worker, connection, written);
@@ -187,6 +213,13 @@ function answerRequest(worker: usize, rules: usize, connection: usize, out: usiz
     end(connection, ENDING_CLOSE);
     return out;
   }
+  const serves = load<u32>(worker, WORKER_SERVES);
+  if (serves & SERVES_WEBSOCKET) {
+    const status = judgeUpgrade(flags);
+    if (status == UPGRADE_GOOD) return upgrade(worker, connection, out);
+    if (status != UPGRADE_NONE) return refuse(worker, connection, status, out);
+  }
+  if ((serves & SERVES_HTTP) == 0) return refuse(worker, connection, REFUSAL_UPGRADE, out);
   if (flags & FLAG_OTHER_METHOD) return answerMethod(worker, connection, flags, out);
   if (flags & FLAG_BODY) return refuse(worker, connection, REFUSAL_BODY, out);
   const target = load<u32>(connection, CONNECTION_INPUT) + load<u32>(connection, CONNECTION_TARGET);
@@ -242,8 +275,8 @@ function endHead(connection: usize, flags: u32, isKept: bool, out: usize): usize
 /** Writes a REFUSAL_* answer; returns its end. All but two of them end the connection. */
 function refuse(worker: usize, connection: usize, refusal: u32, out: usize): usize {
   const flags = load<u32>(connection, CONNECTION_FLAGS);
-  const isUnderstood = (refusal == REFUSAL_NOT_FOUND || refusal == REFUSAL_METHOD) &&
-    (flags & FLAG_BODY) == 0;
+  const isUnderstood = (flags & FLAG_BODY) == 0 &&
+    (refusal == REFUSAL_NOT_FOUND || refusal == REFUSAL_METHOD || refusal == REFUSAL_UPGRADE);
   const isKeeping = isUnderstood && isKept(connection, flags);
   if (!isUnderstood) store<u32>(connection, ENDING_LINGER, CONNECTION_ENDING);
   count(worker, COUNT_HTTP_REFUSED + refusal);
@@ -252,6 +285,7 @@ function refuse(worker: usize, connection: usize, refusal: u32, out: usize): usi
   out = writeText(out, HTTP_TEXT_HEAD_LENGTH);
   out = writeDecimal(out, textLength(HTTP_TEXT_SENTENCES + refusal));
   if (refusal == REFUSAL_METHOD) out = writeText(out, HTTP_TEXT_ALLOW);
+  if (refusal == REFUSAL_UPGRADE) out = writeText(out, HTTP_TEXT_UPGRADE);
   if (refusal == REFUSAL_BUSY) out = writeText(out, HTTP_TEXT_RETRY_AFTER);
   out = endHead(connection, flags, isKeeping, out);
   const isHead = isUnderstood && (flags & FLAG_HEAD) != 0;

@@ -13,6 +13,7 @@ import {
   CONNECTION_HEAD,
   CONNECTION_HEADERS,
   CONNECTION_INPUT,
+  CONNECTION_KEY,
   CONNECTION_LINE,
   CONNECTION_PHASE,
   CONNECTION_SCANNED,
@@ -25,9 +26,14 @@ import {
   FLAG_HOST,
   FLAG_HTTP_1_0,
   FLAG_KEEP_ALIVE,
+  FLAG_KEY,
   FLAG_OPTIONS,
   FLAG_OTHER_METHOD,
+  FLAG_OTHER_VERSION,
   FLAG_TRANSFER_ENCODING,
+  FLAG_UPGRADE,
+  FLAG_VERSION,
+  FLAG_WEBSOCKET,
   HEADERS_MAX,
   PHASE_HEADERS,
   PHASE_REQUEST,
@@ -40,6 +46,7 @@ import {
 import { readForwarded, readForwardedFor, resetClient } from "./forwarded";
 import { skipAuthority } from "./http_target";
 import { findByte, findControl, isBlank, lower2, lower4, lower8 } from "./scan";
+import { isKey } from "./ws_handshake";
 
 /** What `parseHead` returns besides REFUSAL_*. */
 export const HEAD_WHOLE: i32 = -1;
@@ -80,6 +87,16 @@ const X_FORWARDED_FOR_0: u64 = 0x726177726f662d78; // x-forwar
 const X_FORWARDED_FOR_7: u64 = 0x726f662d64656472; // rded-for
 const FORWARDED_0: u64 = 0x6564726177726f66; // forwarde
 const FORWARDED_1: u64 = 0x646564726177726f; // orwarded
+const UPGRADE_0: u32 = 0x72677075; // upgr
+const UPGRADE_3: u32 = 0x65646172; // rade
+const WEBSOCKET_0: u64 = 0x656b636f73626577; // websocke
+const WEBSOCKET_1: u64 = 0x74656b636f736265; // ebsocket
+const SEC_WEBSOCKET_0: u64 = 0x736265772d636573; // sec-webs
+const SEC_WEBSOCKET_KEY_8: u64 = 0x656b2d74656b636f; // ocket-ke
+const SEC_WEBSOCKET_KEY_9: u64 = 0x79656b2d74656b63; // cket-key
+const SEC_WEBSOCKET_VERSION_8: u64 = 0x65762d74656b636f; // ocket-ve
+const SEC_WEBSOCKET_VERSION_13: u64 = 0x6e6f69737265762d; // -version
+const THIRTEEN: u32 = 0x3331; // 13
 const CLOSE_0: u32 = 0x736f6c63; // clos
 const CLOSE_4: u32 = 0x65; // e
 const KEEP_ALIVE_0: u64 = 0x696c612d7065656b; // keep-ali
@@ -209,6 +226,9 @@ function parseHeader(connection: usize, line: usize, end: usize): bool {
     case 4:
       if (lower4(line) == HOST) return setOnce(connection, FLAG_HOST);
       break;
+    case 7:
+      if (isUpgrade(line)) readProtocols(connection, value, end);
+      break;
     case 9:
       if (lower8(line) == FORWARDED_0 && lower8(line + 1) == FORWARDED_1) {
         readForwarded(connection, value, end);
@@ -232,6 +252,20 @@ function parseHeader(connection: usize, line: usize, end: usize): bool {
     case 17:
       if (lower8(line) == TRANSFER_ENCODING_0 && lower8(line + 9) == TRANSFER_ENCODING_9) {
         setFlag(connection, FLAG_TRANSFER_ENCODING);
+      } else if (
+        lower8(line) == SEC_WEBSOCKET_0 && lower8(line + 8) == SEC_WEBSOCKET_KEY_8 &&
+        lower8(line + 9) == SEC_WEBSOCKET_KEY_9
+      ) {
+        return readKey(connection, value, end);
+      }
+      break;
+    case 21:
+      if (
+        lower8(line) == SEC_WEBSOCKET_0 && lower8(line + 8) == SEC_WEBSOCKET_VERSION_8 &&
+        lower8(line + 13) == SEC_WEBSOCKET_VERSION_13
+      ) {
+        const isKnown = end - value == 2 && load<u16>(value) == THIRTEEN;
+        return setOnce(connection, isKnown ? FLAG_VERSION : FLAG_OTHER_VERSION);
       }
       break;
   }
@@ -276,18 +310,53 @@ function readContentLength(connection: usize, value: usize, end: usize): bool {
   return true;
 }
 
+/** Notes where the key of an upgrade is, if it is one; there may be no second. */
+function readKey(connection: usize, value: usize, end: usize): bool {
+  if (load<u32>(connection, CONNECTION_FLAGS) & FLAG_KEY) return false;
+  if (!isKey(value, end)) return true;
+  store<u32>(connection, value - load<u32>(connection, CONNECTION_INPUT), CONNECTION_KEY);
+  return setOnce(connection, FLAG_KEY);
+}
+
+function isUpgrade(ptr: usize): bool {
+  return lower4(ptr) == UPGRADE_0 && lower4(ptr + 3) == UPGRADE_3;
+}
+
+/** Where the item of a list between commas that `trimItem` found ends. */
+let itemEnd: usize = 0;
+
+/** The beginning of the item in [ptr, end), blanks on both sides left out. */
+function trimItem(ptr: usize, end: usize): usize {
+  while (ptr < end && isBlank(load<u8>(ptr))) ++ptr;
+  while (end > ptr && isBlank(load<u8>(end - 1))) --end;
+  itemEnd = end;
+  return ptr;
+}
+
+/** Protocols of `Upgrade`, between commas. */
+function readProtocols(connection: usize, value: usize, end: usize): void {
+  while (value < end) {
+    const comma = findByte(value, end, COMMA);
+    value = trimItem(value, comma);
+    if (
+      itemEnd - value == 9 && lower8(value) == WEBSOCKET_0 && lower8(value + 1) == WEBSOCKET_1
+    ) setFlag(connection, FLAG_WEBSOCKET);
+    value = comma + 1;
+  }
+}
+
 /** Options of `Connection`, between commas. */
 function readConnectionOptions(connection: usize, value: usize, end: usize): void {
   while (value < end) {
     const comma = findByte(value, end, COMMA);
-    let optionEnd = comma;
-    while (value < optionEnd && isBlank(load<u8>(value))) ++value;
-    while (optionEnd > value && isBlank(load<u8>(optionEnd - 1))) --optionEnd;
-    const byteLength = optionEnd - value;
+    value = trimItem(value, comma);
+    const byteLength = itemEnd - value;
     if (
       byteLength == 5 && lower4(value) == CLOSE_0 && (<u32> load<u8>(value, 4) | 0x20) == CLOSE_4
     ) {
       setFlag(connection, FLAG_CLOSE);
+    } else if (byteLength == 7 && isUpgrade(value)) {
+      setFlag(connection, FLAG_UPGRADE);
     } else if (
       byteLength == 10 && lower8(value) == KEEP_ALIVE_0 && lower2(value + 8) == KEEP_ALIVE_8
     ) {

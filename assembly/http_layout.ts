@@ -38,6 +38,7 @@ export const HTTP_TEXT_INFO_HASH = 26;
 export const HTTP_TEXT_PEER_ID_NEEDED = 27;
 export const HTTP_TEXT_PORT = 28;
 export const HTTP_TEXT_FULL_SCRAPE = 29;
+export const HTTP_TEXT_UPGRADE = 30; // headers of a refusal that asks for an upgrade
 // REFUSAL_* status lines, and the sentences that go with them.
 export const HTTP_TEXT_STATUSES = 32;
 export const HTTP_TEXT_SENTENCES = 48;

@@ -6,6 +6,7 @@
  */
 import {
   ANNOUNCE_SIZE,
+  CONNECTION_PHASE,
   CONTROL_ARENA,
   CONTROL_EMPTY_RULES,
   CONTROL_PAGE_BITS,
@@ -16,6 +17,7 @@ import {
   COUNT_DROP_TRUNCATED,
   DATAGRAM_IN_SIZE,
   DATAGRAM_OUT_SIZE,
+  ENDING_LINGER,
   FULL,
   HTTP_TEXT_COUNT_MAX,
   HTTP_TEXT_SIZE,
@@ -24,6 +26,8 @@ import {
   MMSGHDR_SIZE,
   OK,
   PAGE_SIZE,
+  PHASE_WEBSOCKET,
+  SERVES_HTTP,
   SHARD_SIZE,
   WORKER_ADDRESS,
   WORKER_BATCH,
@@ -34,6 +38,7 @@ import {
   WORKER_IO,
   WORKER_NUMBER,
   WORKER_OUT,
+  WORKER_SERVES,
   WORKER_SIZE,
   WORKERS,
 } from "./layout";
@@ -44,9 +49,11 @@ import { isTrusted } from "./forwarded";
 import * as http from "./http";
 import { take } from "./memory";
 import * as native from "./native";
+import * as outbox from "./outbox";
 import * as sweep from "./sweep";
 import { hashInfoHash } from "./torrent_table";
 import { ANNOUNCE_REQUEST_INFO_HASH, answerDatagram } from "./udp";
+import * as socket from "./ws_connection";
 
 /** One shard for so much memory keeps every shard small enough to be rehashed at once. */
 const SHARD_SHARE_LOG: u32 = 18;
@@ -149,7 +156,43 @@ export function answerBatch(index: u32, socketIndex: u32, datagramCount: u32): u
 
 /** Gives an HTTP worker its connections; `OK` or `FULL`. `startWorker` came before. */
 export function startConnections(index: u32, slotCount: u32, sliceCountMax: u32): i32 {
+  store<u32>(workerPtr(index), SERVES_HTTP, WORKER_SERVES);
   return connections.startConnections(workerPtr(index), slotCount, sliceCountMax);
+}
+
+/**
+ * Makes such a worker serve WebTorrent as well; `OK` or `FULL`. `startConnections` came before.
+ * @param serves SERVES_* bits.
+ * @param messageBytesMax What all unfinished messages of its connections may take.
+ */
+export function startWebSockets(index: u32, serves: u32, messageBytesMax: u32): i32 {
+  store<u32>(workerPtr(index), serves, WORKER_SERVES);
+  return connections.startWebSockets(workerPtr(index), messageBytesMax);
+}
+
+/** The next connection whose outbox has something to send, or which ends; 0 for none. */
+export function nextReady(index: u32): u32 {
+  return outbox.nextReady(workerPtr(index));
+}
+
+/** Bytes in a row that are to be sent from a connection's outbox; 0 for none. */
+export function outboxSpan(index: u32, connection: u32): u32 {
+  return outbox.waiting(workerPtr(index), connection);
+}
+
+/** So many bytes of them were sent. */
+export function outboxSent(index: u32, connection: u32, byteLength: u32): void {
+  outbox.sent(workerPtr(index), connection, byteLength);
+}
+
+/** Sends a ping; 0 where nothing has come since the last one. */
+export function pingSocket(index: u32, connection: u32): u32 {
+  return <u32> socket.ping(workerPtr(index), connection);
+}
+
+/** Ends a WebSocket connection with a close frame. */
+export function endSocket(index: u32, connection: u32, code: u32): void {
+  socket.end(workerPtr(index), connection, code, ENDING_LINGER);
 }
 
 /** The record of a new connection from the worker's ADDRESS record; 0 where there is no room. */
@@ -159,6 +202,9 @@ export function openConnection(index: u32): u32 {
 
 /** Gives a connection's memory back; nothing reads or writes it any more. */
 export function closeConnection(index: u32, connection: u32): void {
+  if (load<u32>(connection, CONNECTION_PHASE) == PHASE_WEBSOCKET) {
+    socket.closeSocket(workerPtr(index), connection);
+  }
   connections.closeConnection(workerPtr(index), connection);
 }
 

@@ -135,7 +135,7 @@ function skipScalar(ptr: usize, end: usize): usize {
 export function skipValue(ptr: usize, end: usize): usize {
   let depth: u32 = 0;
   let objects: u64 = 0; // a bit for each value around, 1: an object
-  while (true) {
+  do {
     const code = codeAt(ptr, end);
     if (code == OPEN_OBJECT || code == OPEN_LIST) {
       if (depth == DEPTH_MAX) return 0;
@@ -168,8 +168,8 @@ export function skipValue(ptr: usize, end: usize): usize {
       --depth;
       objects >>= 1;
     }
-    if (depth == 0) return ptr;
-  }
+  } while (depth != 0);
+  return ptr;
 }
 
 /** Reads a key (`keyStart`, `keyEnd`) and its colon; returns the first character of its value. */

@@ -132,9 +132,10 @@ export const WORKER_QUERY = 1024; // QUERY record of the HTTP request at hand
 export const WORKER_SWARM_SIZES = 1152; // housekeeper: SWARM_SIZE_COUNT u32 of the sweep at hand
 export const SWARM_SIZE_COUNT = 26; // torrents of no peer, of 1, of 2 and 3, of 4 to 7, …
 export const WORKER_MESSAGE = 1280; // MESSAGE record of the WebSocket message at hand
-export const WORKER_MESSAGE_BYTES_MAX = 1440; // u32
-export const WORKER_HASH_TEXTS = 1444; // address of the scraped hashes' texts: address, length
-export const WORKER_REPLY = 1448; // address where a reply is put together
+export const WORKER_MESSAGE_BYTES_MAX = 1472; // u32
+export const WORKER_HASH_TEXTS = 1476; // address of the scraped hashes' texts: address, length
+export const WORKER_REPLY = 1480; // address where a reply is put together, REPLY_SIZE bytes
+export const WORKER_RECEIVERS = 1484; // address of the receivers of the offers
 export const WORKER_INFO_HASHES = 2048; // its info hashes, sorted, each once
 export const INFO_HASHES_MAX = 100;
 

@@ -196,6 +196,15 @@ function updatePeer(
   foundIndex = index;
 }
 
+/** Finds a peer (`foundBlock`, `foundIndex`); whether it is there. */
+export function lookUpPeer(referencePtr: usize, kind: u32, key: usize): bool {
+  const block = slotBlock(load<u32>(blockWord(referencePtr, key, kind)));
+  if (block == 0) return false;
+  foundBlock = block;
+  foundIndex = findPeer(block, kind, key, metaOf(key, kind));
+  return foundIndex >= 0;
+}
+
 /** Removes a peer; whether it was there. */
 export function deletePeer(worker: usize, referencePtr: usize, kind: u32, key: usize): bool {
   const word = blockWord(referencePtr, key, kind);

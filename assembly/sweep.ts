@@ -16,7 +16,6 @@ import {
   DIRECTORY_SLOTS,
   GROUP_LANES,
   GROUP_SIZE,
-  KIND_IPV6,
   KIND_WEBTORRENT,
   ROLE_LEECHER,
   ROLE_SEEDER,
@@ -53,6 +52,7 @@ import { laneTorrent, removeTorrent, trimShard, usedLanes } from "./torrent_tabl
 const STEP_WORK: i32 = 256;
 const REMOVE_TORRENT_WORK: i32 = 8;
 const EXPIRED_PER_WORK: i32 = 2;
+const KIND_MASK: u32 = 3;
 
 let workLeft: i32 = 0;
 
@@ -97,7 +97,7 @@ function sweepTorrent(worker: usize, shard: usize, group: u32, lane: u32): bool 
   const groups: usize = load<u32>(shard, SHARD_GROUPS);
   const torrent = laneTorrent(groups + group * GROUP_SIZE, lane);
   let isEmpty = true;
-  for (let kind: u32 = 0; kind <= <u32> KIND_IPV6; ++kind) {
+  for (let kind: u32 = 0; kind <= <u32> KIND_WEBTORRENT; ++kind) {
     const swarm = torrent + TORRENT_SWARMS + (kind << 2);
     if (load<u32>(swarm) == 0) continue;
     if (isDirectory(load<u32>(swarm))) {
@@ -107,7 +107,6 @@ function sweepTorrent(worker: usize, shard: usize, group: u32, lane: u32): bool 
     }
     if (load<u32>(swarm) != 0) isEmpty = false;
   }
-  if (load<u32>(torrent + TORRENT_SWARMS, 8) != 0) isEmpty = false;
   const idle = load<u32>(CONTROL_NOW) - load<u32>(torrent, TORRENT_LAST_ANNOUNCE);
   if (isEmpty && idle > load<u32>(CONTROL_MAX_PEER_AGE)) {
     removeTorrent(worker, shard, group, lane);
@@ -135,14 +134,14 @@ function countSwarm(worker: usize, torrent: usize): void {
 /**
  * Sweeps the blocks of a large swarm from where the last step stopped. The place is kept as the
  * hash's leading bits, which hold when the directory is doubled in between; the shard has one such
- * place and two kinds need it, so its lowest bit tells the kind.
+ * place and three kinds need it, so its lowest bits tell the kind.
  */
 function sweepDirectory(worker: usize, shard: usize, swarm: usize, kind: u32): bool {
   const depth = load<u32>(directoryOf(load<u32>(swarm)), DIRECTORY_DEPTH);
   const slotCount: u32 = 1 << depth;
   const place = load<u32>(shard, SHARD_SWEEP_PREFIX);
-  if (place != 0 && (place & 1) > kind) return true; // IPv4 was done before the stop in IPv6.
-  let slot: u32 = (place & 1) == kind ? place >> (32 - depth) : 0;
+  if (place != 0 && (place & KIND_MASK) > kind) return true; // Done before the stop in another.
+  let slot: u32 = (place & KIND_MASK) == kind ? place >> (32 - depth) : 0;
   while (slot < slotCount) {
     const word = directoryOf(load<u32>(swarm)) + DIRECTORY_SLOTS + (slot << 2);
     sweepBlock(worker, swarm, word, kind);
@@ -162,7 +161,10 @@ function sweepBlock(worker: usize, swarm: usize, word: usize, kind: u32): void {
   const block = slotBlock(load<u32>(word));
   const roles = load<u32>(block);
   const now = load<u32>(CONTROL_NOW);
-  const expired = expirePeers(block, kind, now, load<u32>(CONTROL_MAX_PEER_AGE));
+  // WebTorrent's peers go with their sockets, not with time.
+  const expired = kind == KIND_WEBTORRENT
+    ? 0
+    : expirePeers(block, kind, now, load<u32>(CONTROL_MAX_PEER_AGE));
   if (expired != 0) {
     workLeft -= expired / EXPIRED_PER_WORK;
     for (let role: u32 = ROLE_LEECHER; role <= <u32> ROLE_SEEDER; ++role) {

@@ -20,7 +20,7 @@ export const SERVES_WEBSOCKET = 2;
 // FRAME: the WebSocket half of a connection's record, in the place of the HTTP request's fields.
 export const FRAME_LEFT = 24; // u32 bytes to come of a frame that is taken in piece by piece
 export const FRAME_MASK = 28; // u32 its mask, turned to where its next byte is
-export const FRAME_STATE = 32; // u32 FRAME_* bits
+export const FRAME_STATE = 32; // u32 STATE_* bits
 export const FRAME_UTF8 = 36; // u32 state of the UTF-8 validator
 export const FRAME_MESSAGE = 40; // address of what there is of an unfinished message, 0 = none
 export const FRAME_MESSAGE_LENGTH = 44; // u32 bytes of it
@@ -31,11 +31,10 @@ export const FRAME_TORRENT_CAPACITY = 112; // u32
 export const FRAME_RATE_SECOND = 116; // u32 the second that messages are counted in
 export const FRAME_RATE_COUNT = 120; // u32
 // Bits of FRAME_STATE.
-export const FRAME_OPENED = 1; // a message has begun, and is not whole
-export const FRAME_TEXT = 2; // and it is text
-export const FRAME_FINAL = 4; // the frame at hand is its last
-export const FRAME_ALIVE = 8; // something came since the last ping
-export const FRAME_PINGED = 16; // a ping was sent
+export const STATE_OPENED = 1; // a message has begun, and is not whole
+export const STATE_FINAL = 2; // the frame at hand is its last
+export const STATE_ALIVE = 4; // something came since the last ping
+export const STATE_PINGED = 8; // a ping was sent
 
 // OUTBOX: what other workers reach of a connection. Its lock guards all but the last two fields,
 // which the worker's list lock does; none is cleared when the slot is used again.
@@ -46,13 +45,13 @@ export const OUTBOX_FIRST = 144; // address of the block that is sent next, 0 = 
 export const OUTBOX_LAST = 148; // address of the block that is written to
 export const OUTBOX_SENT = 152; // u32 bytes of the first block that are sent
 export const OUTBOX_BYTES = 156; // u32 bytes not sent
-export const OUTBOX_STATE = 160; // u32 OUTBOX_* bits
+export const OUTBOX_STATE = 160; // u32 POST_* bits
 export const OUTBOX_NEXT_READY = 164; // address, the worker's ready list
 export const OUTBOX_IS_READY = 168; // u32, 1 while in it
 // Bits of OUTBOX_STATE.
-export const OUTBOX_OPENED = 1; // the connection is a WebSocket
-export const OUTBOX_FULL = 2; // it does not read: given up
-export const OUTBOX_CLOSED = 4; // its close frame is written, nothing may follow
+export const POST_OPENED = 1; // the connection is a WebSocket
+export const POST_FULL = 2; // it does not read: given up
+export const POST_CLOSED = 4; // its close frame is written, nothing may follow
 
 // A block of an outbox.
 export const PARCEL_NEXT = 0; // address
@@ -80,7 +79,8 @@ export const MESSAGE_OFFER_COUNT = 60; // u32 at WORKER_OFFERS
 export const MESSAGE_HASH_COUNT = 64; // u32 at WORKER_INFO_HASHES, of a scrape
 export const MESSAGE_PEER_ID = 72; // 20 bytes and slack
 export const MESSAGE_TARGET = 112; // 20 bytes and slack
-export const MESSAGE_SIZE = 152;
+export const MESSAGE_HASH = 152; // 20 bytes and slack: an info hash while it is read
+export const MESSAGE_SIZE = 184;
 export const MESSAGE_OFFERS_MAX = 100;
 
 export const ACTION_NONE = 0; // absent, or none that is known
@@ -97,6 +97,13 @@ export const OFFER_ID_LENGTH = 4; // u32
 export const OFFER_VALUE = 8; // address
 export const OFFER_VALUE_LENGTH = 12; // u32
 export const OFFER_SIZE = 16;
+
+// What lies at WORKER_REPLY: a reply, and lists of what the message at hand asks for.
+export const REPLY_RECEIVERS = 24576; // 2048 bytes of peer ids, then their connections
+export const REPLY_RECEIVER_CONNECTIONS = 2048; // offset within it: u32 slot, u32 generation each
+export const REPLY_OFFERS = 28672; // MESSAGE_OFFERS_MAX × OFFER_SIZE
+export const REPLY_HASH_TEXTS = 30720; // INFO_HASHES_MAX × 8: address and length
+export const REPLY_SIZE = 32768;
 
 // Texts, among those of the HTTP tracker.
 export const WS_TEXT_SWITCH = 64; // the answer to an upgrade, up to the accepted key

@@ -25,6 +25,11 @@ const RECORDS: [prefix: string, byteLength: number][] = [
   ["RULES", layout.RULES_HEADER_SIZE],
   ["CONNECTION", layout.SLOT_SIZE],
   ["QUERY", layout.QUERY_SIZE],
+  ["FRAME", layout.CONNECTION_KEY],
+  ["OUTBOX", layout.CONNECTION_OWN_INPUT],
+  ["PARCEL", layout.PARCEL_BYTES],
+  ["MESSAGE", layout.MESSAGE_SIZE],
+  ["OFFER", layout.OFFER_SIZE],
   ["IO", layout.IO_SLOT_SIZE],
 ];
 
@@ -33,10 +38,11 @@ const RECORDS: [prefix: string, byteLength: number][] = [
  * begin.
  */
 const NO_FIELD =
-  /_SIZE$|_MAX$|^GROUP_LANES$|^PAGE_BLOCKS$|^BLOCK_PEERS$|^DIRECTORY_SLOTS$|^WORKERS$/;
+  /_SIZE$|_MAX$|^(GROUP_LANES|PAGE_BLOCKS|BLOCK_PEERS|PARCEL_BYTES|DIRECTORY_SLOTS|WORKERS)$/;
 const FIELDS_DESPITE_THEIR_NAME = new Set([
   "WORKER_BATCH_SIZE",
   "WORKER_SLICE_COUNT_MAX",
+  "WORKER_MESSAGE_BYTES_MAX",
   "CONTROL_HTTP_ANSWER_MAX",
   "CONTROL_HTTP_SLICE_SIZE",
 ]);
@@ -66,7 +72,7 @@ interface Field {
 }
 
 /** layout.ts and the files that it is made of. */
-const PARTS = ["layout.ts", "counter_layout.ts", "http_layout.ts"];
+const PARTS = ["layout.ts", "counter_layout.ts", "http_layout.ts", "ws_layout.ts"];
 const SOURCE = (await Promise.all(
   PARTS.map((name) => Deno.readTextFile(new URL(`assembly/${name}`, ROOT))),
 )).join("");
@@ -246,10 +252,11 @@ for (const build of ["release", "debug"] as const) {
     if (build === "release") assert.ok(!sections.includes(SECTION_CUSTOM), "Nothing but code");
   });
 
-  Deno.test(`the ${build} build exports what core.ts and http_core.ts say`, async () => {
+  Deno.test(`the ${build} build exports what wasm/*_core.ts say`, async () => {
     const expected = new Map([
       ...await readInterface("wasm/core.ts"),
       ...await readInterface("wasm/http_core.ts"),
+      ...await readInterface("wasm/ws_core.ts"),
       ["init", 1],
       ["_start", 0],
     ] as [string, number][]);

@@ -33,18 +33,22 @@ import {
   HTTP_TEXT_SENTENCES,
   HTTP_TEXT_SIZE,
   HTTP_TEXT_STATUSES,
+  HTTP_TEXT_UPGRADE,
   HTTP_TEXTS,
   REFUSAL_BAD_REQUEST,
   REFUSAL_BODY,
   REFUSAL_BUSY,
   REFUSAL_FORWARDED,
   REFUSAL_HEADERS,
+  REFUSAL_KEY,
   REFUSAL_METHOD,
   REFUSAL_NOT_FOUND,
   REFUSAL_TARGET,
   REFUSAL_TIMEOUT,
+  REFUSAL_UPGRADE,
   REFUSAL_VERSION,
 } from "../assembly/layout.ts";
+import { WS_TEXTS } from "./ws_texts.ts";
 
 /** What requests get that are not carried out: status line and sentence. */
 const REFUSALS: Readonly<Record<number, [status: string, sentence: string]>> = {
@@ -66,6 +70,11 @@ const REFUSALS: Readonly<Record<number, [status: string, sentence: string]>> = {
   ],
   [REFUSAL_VERSION]: ["400 Bad Request", "This tracker speaks HTTP/1.1.\n"],
   [REFUSAL_FORWARDED]: ["400 Bad Request", "The proxy does not say for whom it asks.\n"],
+  [REFUSAL_UPGRADE]: [
+    "426 Upgrade Required",
+    "This is a WebTorrent tracker: it speaks WebSocket, version 13.\n",
+  ],
+  [REFUSAL_KEY]: ["400 Bad Request", "The upgrade has no good Sec-WebSocket-Key.\n"],
   [REFUSAL_BODY]: ["400 Bad Request", "A request to a tracker has no body.\n"],
 };
 
@@ -78,6 +87,7 @@ const TEXTS: Readonly<Record<number, string>> = {
   [HTTP_TEXT_KEEP_ALIVE]: "Connection: keep-alive\r\n",
   [HTTP_TEXT_CORS]: "Access-Control-Allow-Origin: *\r\n",
   [HTTP_TEXT_ALLOW]: "\r\nAllow: GET, HEAD",
+  [HTTP_TEXT_UPGRADE]: "\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13",
   [HTTP_TEXT_RETRY_AFTER]: "\r\nRetry-After: 60",
   [HTTP_TEXT_PREFLIGHT]: "HTTP/1.1 204 No Content\r\n" +
     "Access-Control-Allow-Methods: GET, HEAD\r\nAccess-Control-Max-Age: 86400",
@@ -105,7 +115,9 @@ const TEXTS: Readonly<Record<number, string>> = {
 
 /** Writes the texts where the core looks for them, each behind its length. */
 export function writeHttpTexts(bytes: Uint8Array): void {
-  for (const [index, text] of Object.entries(TEXTS)) writeText(bytes, Number(index), text);
+  for (const [index, text] of Object.entries({ ...TEXTS, ...WS_TEXTS })) {
+    writeText(bytes, Number(index), text);
+  }
   for (const [refusal, [status, sentence]] of Object.entries(REFUSALS)) {
     writeText(bytes, HTTP_TEXT_STATUSES + Number(refusal), status);
     writeText(bytes, HTTP_TEXT_SENTENCES + Number(refusal), sentence);

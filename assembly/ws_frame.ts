@@ -1,0 +1,63 @@
+/**
+ * Frames of RFC 6455 (5.2): masks taken off, heads written.
+ */
+
+export const FIN: u32 = 0x80;
+export const RESERVED: u32 = 0x70;
+export const OPCODE_CONTINUATION: u32 = 0;
+export const OPCODE_TEXT: u32 = 1;
+export const OPCODE_BINARY: u32 = 2;
+export const OPCODE_CLOSE: u32 = 8;
+export const OPCODE_PING: u32 = 9;
+export const OPCODE_PONG: u32 = 10;
+export const MASKED: u32 = 0x80;
+export const CONTROL_MAX: u32 = 125;
+export const LENGTH_16: u32 = 126;
+export const LENGTH_64: u32 = 127;
+/** The longest head that is written: no message has 64 KiB squared. */
+export const FRAME_HEAD_MAX: u32 = 10;
+
+/**
+ * Takes the mask off, to another place or in the same; no byte behind the end is written.
+ * @param mask As it lies in memory, turned so that it begins with the first byte's.
+ * @returns Whether all is ASCII.
+ */
+export function unmask(to: usize, from: usize, byteLength: u32, mask: u32): bool {
+  const end = from + byteLength;
+  const wide = i32x4.splat(mask);
+  let all = i32x4.splat(0);
+  for (; from + 16 <= end; from += 16, to += 16) {
+    const bytes = v128.xor(v128.load(from), wide);
+    all = v128.or(all, bytes);
+    v128.store(to, bytes);
+  }
+  let rest: u32 = 0;
+  for (; from < end; ++from, ++to) {
+    const code: u32 = load<u8>(from) ^ (mask & 0xff);
+    store<u8>(to, code);
+    rest |= code;
+    mask = rotr<u32>(mask, 8);
+  }
+  return i8x16.bitmask(all) == 0 && (rest & 0x80) == 0;
+}
+
+/** Bytes of the head of an unmasked frame. */
+export function frameHeadLength(byteLength: u32): u32 {
+  return byteLength < LENGTH_16 ? 2 : byteLength < 65536 ? 4 : FRAME_HEAD_MAX;
+}
+
+/** Writes the head of a whole message in one frame so that it ends at `end`; returns its start. */
+export function writeFrameHead(end: usize, opcode: u32, byteLength: u32): usize {
+  const head = end - frameHeadLength(byteLength);
+  store<u8>(head, FIN | opcode);
+  if (byteLength < LENGTH_16) {
+    store<u8>(head, byteLength, 1);
+  } else if (byteLength < 65536) {
+    store<u8>(head, LENGTH_16, 1);
+    store<u16>(head, bswap<u16>(<u16> byteLength), 2);
+  } else {
+    store<u8>(head, LENGTH_64, 1);
+    store<u64>(head, bswap<u64>(<u64> byteLength), 2);
+  }
+  return head;
+}
