@@ -10,6 +10,7 @@ import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { runSync } from "@optique/run";
 import manifest from "../deno.json" with { type: "json" };
 import { doctor } from "./commands/doctor.ts";
+import { healthcheck } from "./commands/healthcheck.ts";
 import { http } from "./commands/http.ts";
 import { loadTest } from "./commands/load_test.ts";
 import { tracker } from "./commands/tracker.ts";
@@ -21,12 +22,12 @@ import { printError, printOut } from "./print.ts";
 const PROGRAM = "riptide";
 
 /** By name, in the order in which the help lists them. */
-const COMMANDS = { udp, http, tracker, doctor, "load-test": loadTest };
+const COMMANDS = { udp, http, tracker, doctor, healthcheck, "load-test": loadTest };
 const COMMAND_NAMES = Object.keys(COMMANDS);
 /** All options of all commands, to guess from. */
 const OPTIONS = [
   ...["--config", "--print-config", "--take-over", "--io", "--protocol", "--json"],
-  ...["--server-pid", "--server-address", "--duration", "--rate", "--allow-remote"],
+  ...["--server-pid", "--server-address", "--duration", "--rate", "--allow-remote", "--url"],
   ...["--help", "--version"],
 ];
 

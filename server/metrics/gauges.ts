@@ -75,7 +75,7 @@ export const GAUGES: readonly SharedFamily[] = [
     name: "riptide_swarms",
     type: "gauge",
     help: "Torrents by size, as the last sweep found them. The label type is the least number of " +
-      "peers of a size, the next one's is the first beyond it: 0, 1, 2, 4, 8, …",
+      "peers of a size, the next one's is the first beyond it: 0, 1, 2, 4, 8, and so on.",
     samples: ({ board }) => {
       if (board[BOARD_SWEPT_AT] === 0) return [];
       const counts = board.subarray(BOARD_SWARM_SIZES, BOARD_SWARM_SIZES + SWARM_SIZE_COUNT);

@@ -104,14 +104,12 @@ function showTiles(now) {
   const responses = sum(now.protocols.flatMap(({ responses }) => responses), ({ rate }) => rate);
   const dropped = now.troubles.filter(({ what }) => what === "dropped");
   const connections = now.protocols.filter((protocol) => protocol.connections !== undefined);
-  const { used, limit, resident } = now.memory;
+  const { used, limit } = now.memory;
   const tiles = [
     ["Responses per second", formatRate(responses), formatByProtocol(now.protocols)],
     ["Torrents", formatCount(now.torrents), ""],
     ["Peers", formatCount(sum(now.peers, ({ count }) => count)), ""],
-    ["Memory", formatBytes(used), `of ${formatBytes(limit)}, resident ${formatBytes(resident)}`, {
-      share: used / limit,
-    }],
+    ["Memory", formatBytes(used), `of ${formatBytes(limit)}`, { share: used / limit }],
     ["Dropped per second", formatRate(sum(dropped, ({ rate }) => rate)), "see the reasons below"],
   ];
   if (connections.length > 0) {
@@ -228,8 +226,8 @@ function showWorkers({ workers, restarts }) {
   showTable("workers", ["Worker", "Serves", "Batches per second", "State"], rows, { texts: 2 });
 }
 
-function showFiles({ lists, certificates }) {
-  const entries = [];
+function showFiles({ lists, certificates, memory }) {
+  const entries = [["Memory of the whole process", formatBytes(memory.resident)]];
   if (lists.torrents > 0) entries.push(["Torrents listed", formatCount(lists.torrents)]);
   if (lists.ranges > 0) entries.push(["Client ranges denied", formatCount(lists.ranges)]);
   if (lists.loadedAt > 0) entries.push(["Lists read", `${formatAge(lists.loadedAt)} ago`]);
@@ -319,7 +317,9 @@ function drawPlot({ points, step, columns, format, ring }) {
   const [height, left, bottom, top] = [144, 52, 18, 10];
   const svg = shape("svg", { role: "img", viewBox: `0 0 ${width} ${height}` });
   const end = points.at(-1)?.[0] ?? Date.now() / 1000;
-  const span = history.rings[ring].points * step;
+  // A tracker that is young has its few minutes drawn over the whole width.
+  const age = end - (points[0]?.[0] ?? end);
+  const span = Math.min(Math.max(age, 12 * step), history.rings[ring].points * step);
   const indexes = columns.map((column) => history.columns.indexOf(column));
   const most = Math.max(0, ...points.flatMap((point) => indexes.map((index) => point[index])));
   const { ceiling, tick } = niceScale(most, format === formatBytes);
@@ -334,7 +334,7 @@ function drawPlot({ points, step, columns, format, ring }) {
   for (let part = 0; part <= 3; ++part) {
     const time = end - span * (1 - part / 3);
     const anchor = part === 0 ? "start" : part === 3 ? "end" : "middle";
-    svg.append(label(formatClock(time), { x: x(time), y: height - 2, anchor }));
+    svg.append(label(formatClock(time, span), { x: x(time), y: height - 2, anchor }));
   }
   columns.forEach((column, position) => {
     for (const run of splitRuns(points, step)) {

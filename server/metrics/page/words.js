@@ -59,10 +59,12 @@ export function formatBytes(bytes) {
   }`;
 }
 
-export function formatClock(seconds) {
+/** @param span Seconds that are shown; of few minutes, the seconds are told too. */
+export function formatClock(seconds, span = Infinity) {
   return new Date(seconds * 1000).toLocaleTimeString("en-GB", {
     hour: "2-digit",
     minute: "2-digit",
+    second: span < 300 ? "2-digit" : undefined,
   });
 }
 
