@@ -21,8 +21,11 @@ export type { Logger } from "@logtape/logtape";
 export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
 
-/** `auto` is text on a terminal and JSON otherwise. */
-export const LOG_FORMATS = ["auto", "text", "json"] as const;
+/**
+ * `auto` is text on a terminal and JSON otherwise; `journald` is text behind the priority that
+ * systemd reads, without the time that it has itself.
+ */
+export const LOG_FORMATS = ["auto", "text", "json", "journald"] as const;
 export type LogFormat = typeof LOG_FORMATS[number];
 
 const LEVEL_NAMES: Record<LogTapeLevel, string> = {
@@ -34,6 +37,9 @@ const LEVEL_NAMES: Record<LogTapeLevel, string> = {
   fatal: "error",
 };
 const LEVEL_COLORS: Record<string, number> = { debug: 90, info: 32, warn: 33, error: 31 };
+
+/** As in syslog(3). */
+const PRIORITIES: Record<string, number> = { debug: 7, info: 6, warn: 4, error: 3 };
 
 let format: (record: LogRecord) => string = formatJson;
 let level: LogLevel | undefined;
@@ -66,7 +72,8 @@ export function configureLog(options: { level: LogLevel; format: LogFormat }): v
   const isTerminal = Deno.stderr.isTerminal();
   const asText = options.format === "text" || (options.format === "auto" && isTerminal);
   const color = isTerminal && !Deno.noColor;
-  format = asText ? (record) => formatText(record, { color }) : formatJson;
+  if (options.format === "journald") format = formatJournald;
+  else format = asText ? (record) => formatText(record, { color }) : formatJson;
   const lowestLevel = level === "warn" ? "warning" : level;
   configureSync({
     reset: true,
@@ -94,6 +101,13 @@ export function formatText(record: LogRecord, options: { color: boolean }): stri
   return `\x1b[90m${time}\x1b[0m \x1b[${LEVEL_COLORS[name]}m${padded}\x1b[0m ${message}\n`;
 }
 
+/** Writes one line for systemd's journal (sd-daemon(3)). */
+export function formatJournald(record: LogRecord): string {
+  const part = record.category.slice(1).join(".");
+  const message = (part === "" ? "" : `${part}: `) + renderMessage(record.message);
+  return `<${PRIORITIES[LEVEL_NAMES[record.level]]}>${message}\n`;
+}
+
 /** Writes one JSON object on one line: time, level, category, message, properties. */
 export function formatJson(record: LogRecord): string {
   const line = {
@@ -108,76 +122,6 @@ export function formatJson(record: LogRecord): string {
   } catch { // a property that is no tree, or whose getter throws
     return JSON.stringify({ ...line, properties: {} }) + "\n";
   }
-}
-
-/**
- * Logs a warning that may come thousands of times a second at most once a minute for each key.
- * What it keeps back it counts, and tells at the end of that minute with the latest message.
- */
-export class RateLimitedLog {
-  readonly #log: Logger;
-  readonly #intervalMilliseconds: number;
-  readonly #held = new Map<string, Held>();
-
-  constructor(log: Logger, options: { intervalMilliseconds?: number } = {}) {
-    this.#log = log;
-    this.#intervalMilliseconds = options.intervalMilliseconds ?? 60_000;
-  }
-
-  /** Logs at level warn now, or counts. Keys are words of the program, never client input. */
-  warn(key: string, message: string, properties: Record<string, unknown> = {}): void {
-    const held = this.#held.get(key);
-    if (held !== undefined) {
-      held.count++;
-      held.message = message;
-      held.properties = properties;
-      return;
-    }
-    this.#held.set(key, { count: 0, message, properties, timer: this.#startTimer(key) });
-    this.#log.warn(message, properties);
-  }
-
-  /** Tells what is still held back, and stops its timers. */
-  stop(): void {
-    for (const [key, held] of this.#held) {
-      clearTimeout(held.timer);
-      this.#held.delete(key);
-      this.#tell(held);
-    }
-  }
-
-  #startTimer(key: string): ReturnType<typeof setTimeout> {
-    const timer = setTimeout(() => this.#endInterval(key), this.#intervalMilliseconds);
-    Deno.unrefTimer(timer);
-    return timer;
-  }
-
-  #endInterval(key: string): void {
-    const held = this.#held.get(key);
-    if (held === undefined) return;
-    if (held.count === 0) {
-      this.#held.delete(key);
-      return;
-    }
-    this.#tell(held);
-    held.count = 0;
-    held.timer = this.#startTimer(key);
-  }
-
-  #tell(held: Held): void {
-    if (held.count === 0) return;
-    this.#log.warn(held.message + " ({swallowed} like it since the last such line)", {
-      ...held.properties,
-      swallowed: held.count,
-    });
-  }
-}
-
-interface Held {
-  count: number;
-  message: string;
-  properties: Record<string, unknown>;
-  timer: ReturnType<typeof setTimeout>;
 }
 
 function renderMessage(parts: readonly unknown[]): string {

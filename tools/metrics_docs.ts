@@ -44,6 +44,13 @@ user, for which browsers ask. Nothing here is an info hash or an address of a cl
 
 [Dark](status-dark.png) · [on a phone](status-phone.png)
 
+## Logs
+
+The log goes to standard error. \`log_format\` is \`"text"\` on a terminal and \`"json"\`, an object a
+line, otherwise; \`"journald"\` is text with the priorities that systemd reads (\`journalctl -p\`).
+Kept in a file (\`2>>riptide.log\`), it can be rotated with logrotate's \`copytruncate\`. Nothing that
+clients do writes a line each: a full memory is told once a minute at most.
+
 ## Every metric
 
 Generated from the program's own table by \`tools/metrics_docs.ts\`.

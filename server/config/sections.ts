@@ -13,7 +13,8 @@ export const logLevel = choice(LOG_LEVELS, {
 
 export const logFormat = choice(LOG_FORMATS, {
   default: "auto",
-  help: 'One JSON object per line, or text. "auto" is text on a terminal and JSON otherwise.',
+  help: 'One JSON object per line, or text. "auto" is text on a terminal and JSON otherwise, ' +
+    '"journald" is text with the priorities of systemd.',
 });
 
 /** @param defaults Addresses with the protocol's usual port. */

@@ -6,7 +6,15 @@
  * once but for a late answer to a client that is too slow. Deadlines are counted in ticks of the
  * worker's timer.
  */
-import { COUNT_CONNECTIONS_BROKEN, COUNT_CONNECTIONS_TIMED_OUT } from "../../assembly/layout.ts";
+import {
+  COUNT_BYTES_SENT,
+  COUNT_CONNECTIONS_BROKEN,
+  COUNT_CONNECTIONS_CLOSED,
+  COUNT_CONNECTIONS_OPENED,
+  COUNT_CONNECTIONS_TIMED_OUT,
+  COUNT_HTTP_REFUSED,
+  REFUSAL_BUSY,
+} from "../../assembly/layout.ts";
 import type { Connection, HttpCore } from "../../wasm/http_core.ts";
 import type { LatencyRecorder } from "../../wasm/latency.ts";
 import type { Admission } from "./connection_limits.ts";
@@ -57,6 +65,11 @@ export class Client<TCore extends HttpCore = HttpCore> {
     const byteLength = core.turnAway(connection);
     Client.#busyAnswer = core.outputOf(connection, byteLength).slice();
     core.close(connection);
+    // That was nobody, so nobody is to be told of it.
+    core.count(COUNT_CONNECTIONS_OPENED, -1);
+    core.count(COUNT_CONNECTIONS_CLOSED, -1);
+    core.count(COUNT_HTTP_REFUSED + REFUSAL_BUSY, -1);
+    core.count(COUNT_BYTES_SENT, -byteLength);
   }
 
   /** The sender of the core is who has connected. */

@@ -75,6 +75,9 @@ Deno.test("promtool finds nothing to say about the metrics", async () => {
   await announce(server);
   const response = await fetch(`${metricsUrl(server)}/metrics`);
   const text = await response.text();
+  const zeros = ['refusals_total{protocol="http",type="busy"} 0'];
+  for (const line of zeros) assert.ok(text.includes(`\nriptide_${line}\n`), line);
+  assert.match(text, /^riptide_connections_total\{protocol="http",type="opened"\} 1$/m);
   assert.match(text, /^riptide_responses_total\{protocol="http",type="announce",.*\} 1$/m);
   assert.doesNotMatch(text, /aaaaaaaa|127\.0\.0\.1/);
   const { code, stdout, stderr } = await run("promtool", ["check", "metrics"], text);

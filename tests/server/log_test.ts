@@ -1,9 +1,9 @@
-/** The log: shapes of lines, a writer that fails, and warnings that come too often. */
+/** The log: shapes of lines, and a writer that fails. */
 
 import assert from "node:assert/strict";
 import type { LogRecord } from "@logtape/logtape";
 import { LineQueue } from "../../server/line_queue.ts";
-import { formatJson, formatText, type Logger, RateLimitedLog } from "../../server/log.ts";
+import { formatJournald, formatJson, formatText } from "../../server/log.ts";
 
 function record(parts: unknown[], properties: Record<string, unknown> = {}): LogRecord {
   return {
@@ -27,6 +27,10 @@ Deno.test("formatText() lets no value forge a line or move the cursor", () => {
   const line = formatText(record(["Bad ", "a\nb\x1b[2J\u009b", ""]), { color: false });
   assert.equal(line.split("\n").length, 2);
   assert(!line.includes("\x1b") && !line.includes("\u009b"));
+});
+
+Deno.test("formatJournald() writes the priority, and one line without a time", () => {
+  assert.equal(formatJournald(record(["Bad ", "a\nb", ""])), "<4>udp: Bad a\\nb\n");
 });
 
 Deno.test("formatJson() writes one object on one line", () => {
@@ -111,23 +115,4 @@ Deno.test("LineQueue neither blocks nor grows while nobody reads", async () => {
   const lines = writer.text.trimEnd().split("\n");
   assert.deepEqual([lines[0], lines[1], lines[2]], ["first", "lost 3000", "next"]);
   assert.equal(lines.length, 2_002);
-});
-
-Deno.test("RateLimitedLog counts what it keeps back, for each key", async () => {
-  const lines: [string, unknown][] = [];
-  const log = { warn: (message: string, properties: unknown) => lines.push([message, properties]) };
-  const limited = new RateLimitedLog(log as unknown as Logger, { intervalMilliseconds: 20 });
-  limited.warn("full", "Memory is full at {percent} %", { percent: 99 });
-  limited.warn("full", "Memory is full at {percent} %", { percent: 99 });
-  limited.warn("full", "Memory is full at {percent} %", { percent: 100 });
-  limited.warn("drops", "Dropped");
-  assert.equal(lines.length, 2);
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  const summary = "Memory is full at {percent} % ({swallowed} like it since the last such line)";
-  assert.deepEqual(lines.slice(2), [[summary, { percent: 100, swallowed: 2 }]]);
-  limited.warn("full", "Memory is full at {percent} %", { percent: 100 });
-  limited.stop();
-  assert.equal(lines.length, 4);
-  limited.stop();
-  assert.equal(lines.length, 4);
 });
