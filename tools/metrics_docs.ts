@@ -46,10 +46,11 @@ user, for which browsers ask. Nothing here is an info hash or an address of a cl
 
 ## Logs
 
-The log goes to standard error. \`log_format\` is \`"text"\` on a terminal and \`"json"\`, an object a
-line, otherwise; \`"journald"\` is text with the priorities that systemd reads (\`journalctl -p\`).
-Kept in a file (\`2>>riptide.log\`), it can be rotated with logrotate's \`copytruncate\`. Nothing that
-clients do writes a line each: a full memory is told once a minute at most.
+The log goes to standard error. \`log_format\` is \`"text"\` on a terminal and \`"json"\`, an
+object a line, otherwise; \`"journald"\` is text with the priorities that systemd reads
+(\`journalctl -p\`). Kept in a file (\`2>>riptide.log\`), it can be rotated with logrotate's
+\`copytruncate\`. Nothing that clients do writes a line each: a full memory is told once a minute
+at most.
 
 ## Every metric
 

@@ -42,6 +42,13 @@ import {
   COUNT_SCRAPE_IPV6,
   COUNT_TORRENTS_ADDED,
   COUNT_TORRENTS_REMOVED,
+  COUNT_WS_ANSWERS,
+  COUNT_WS_ANSWERS_LOST,
+  COUNT_WS_ERRORS,
+  COUNT_WS_FAILURES,
+  COUNT_WS_OFFERS,
+  COUNT_WS_OVERFLOWS,
+  COUNT_WS_UPGRADES,
   KIND_IPV4,
   KIND_IPV6,
   KIND_WEBTORRENT,
@@ -154,6 +161,22 @@ export const COUNTERS: readonly CounterFamily[] = [
       typed("denied", COUNT_DROP_DENIED, ALL),
       typed("send", COUNT_DROP_SEND, UDP),
       { ...typed("kernel", COUNT_DROP_KERNEL, UDP), needsKernelDrops: true },
+    ],
+  },
+  {
+    name: "riptide_ws_events_total",
+    help:
+      "What happened on WebSocket connections: upgrades, offers and answers that were relayed, " +
+      "answers with no peer to take them, messages told a failure, connections that broke the " +
+      "protocol or did not read.",
+    cells: [
+      typed("upgrade", COUNT_WS_UPGRADES, STREAMS),
+      typed("offer", COUNT_WS_OFFERS, STREAMS),
+      typed("answer", COUNT_WS_ANSWERS, STREAMS),
+      typed("answer_lost", COUNT_WS_ANSWERS_LOST, STREAMS),
+      typed("failure", COUNT_WS_FAILURES, STREAMS),
+      typed("protocol_error", COUNT_WS_ERRORS, STREAMS),
+      typed("overflow", COUNT_WS_OVERFLOWS, STREAMS),
     ],
   },
   {
