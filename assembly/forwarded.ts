@@ -6,6 +6,7 @@
  * overrules those before it unless it names proxies only.
  */
 import {
+  ADDRESS_KIND,
   ADDRESS_SIZE,
   CONNECTION_CLIENT,
   CONNECTION_FLAGS,
@@ -15,6 +16,7 @@ import {
   FLAG_BAD_FORWARDED,
   FLAG_FORWARDED,
   FLAG_FORWARDED_FOR,
+  KIND_LOCAL,
 } from "./layout";
 import { isInRanges } from "./access_rules";
 import { readHost } from "./ip_text";
@@ -29,8 +31,9 @@ const LIST_OF_PROXIES: u32 = 0;
 const LIST_WITH_CLIENT: u32 = 1;
 const LIST_UNUSABLE: u32 = 2;
 
-/** Whether this address (an ADDRESS record) is one of the trusted proxies'. */
+/** Whether this address (an ADDRESS record) is a trusted proxy's, as all on UNIX sockets are. */
 export function isTrusted(address: usize): bool {
+  if (load<u32>(address, ADDRESS_KIND) == KIND_LOCAL) return true;
   const proxies: usize = atomic.load<u32>(CONTROL_PROXIES);
   return proxies != 0 && isInRanges(proxies, address);
 }
@@ -38,6 +41,7 @@ export function isTrusted(address: usize): bool {
 /** Before a request's headers: who is connected asks. */
 export function resetClient(connection: usize): void {
   memory.copy(connection + CONNECTION_CLIENT, connection + CONNECTION_PEER, ADDRESS_SIZE);
+  memory.copy(connection + CONNECTION_FORWARDED, connection + CONNECTION_PEER, ADDRESS_SIZE);
 }
 
 /** Reads one line of X-Forwarded-For, where it comes from a trusted proxy. */
@@ -53,18 +57,19 @@ export function readForwarded(connection: usize, ptr: usize, end: usize): void {
 }
 
 /**
- * Whether the headers say who asks: CONNECTION_CLIENT then holds it. Both kinds may be there where
- * a client sent the one that its proxy does not write, so they must agree.
+ * Whether it is known who asks: CONNECTION_CLIENT then holds it. Both kinds of header may be there
+ * where a client sent the one that its proxy does not write, so they must agree.
  */
 export function settleClient(connection: usize): bool {
   const flags = load<u32>(connection, CONNECTION_FLAGS);
   if (flags & FLAG_BAD_FORWARDED) return false;
-  if ((flags & FLAG_FORWARDED) == 0) return true;
   const client = connection + CONNECTION_CLIENT;
-  const forwarded = connection + CONNECTION_FORWARDED;
-  if (flags & FLAG_FORWARDED_FOR) return equalAddress(client, forwarded);
-  memory.copy(client, forwarded, ADDRESS_SIZE);
-  return true;
+  if (flags & FLAG_FORWARDED) {
+    const forwarded = connection + CONNECTION_FORWARDED;
+    if ((flags & FLAG_FORWARDED_FOR) != 0 && !equalAddress(client, forwarded)) return false;
+    memory.copy(client, forwarded, ADDRESS_SIZE);
+  }
+  return load<u32>(client, ADDRESS_KIND) != KIND_LOCAL;
 }
 
 function equalAddress(a: usize, b: usize): bool {

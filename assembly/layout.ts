@@ -148,7 +148,7 @@ export const ADDRESS_SIZE = 24;
 export const KIND_IPV4 = 0;
 export const KIND_IPV6 = 1;
 export const KIND_WEBTORRENT = 2;
-
+export const KIND_LOCAL = 3; // of a connection only: a proxy on a UNIX socket, without an address
 // ANNOUNCE: what the codecs tell announce(), and what it answers.
 export const ANNOUNCE_INFO_HASH = 0; // address of 20 bytes
 export const ANNOUNCE_KIND = 4; // u32

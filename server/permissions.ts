@@ -4,6 +4,7 @@
  */
 
 import { formatListenAddress, parseCidr, parseListenAddress } from "./config/address.ts";
+import { parseSocketAddress } from "./config/address.ts";
 import type { HttpConfig } from "./config/http.ts";
 import { httpOf, type TrackerConfig, udpOf } from "./config/tracker.ts";
 import type { UdpConfig } from "./config/udp.ts";
@@ -59,6 +60,9 @@ export function httpPermissions(config: HttpConfig): PermissionNeed[] {
     anyOf: [[{ name: "net" }], hosts],
     flag: `--allow-net=${network.address.join(",")}`,
   }];
+  for (const address of network.address.map(parseSocketAddress)) {
+    if ("path" in address) needs.push(unixSocketPermission(address.path));
+  }
   if (network.enable_tls) {
     const { tls_certificate_path, tls_private_key_path } = network;
     needs.push(
@@ -91,6 +95,14 @@ function metricsPermissions({ metrics }: Pick<UdpConfig, "metrics">): Permission
     anyOf: [[{ name: "net" }], [{ name: "net", host: address }]],
     flag: `--allow-net=${address}`,
   }];
+}
+
+function unixSocketPermission(path: string): PermissionNeed {
+  return {
+    purpose: `make the UNIX socket "${path}"`,
+    anyOf: [[{ name: "read", path }, { name: "write", path }]],
+    flag: `--allow-read=${path} --allow-write=${path}`,
+  };
 }
 
 function listPermissions(access_list: UdpConfig["access_list"]): PermissionNeed[] {

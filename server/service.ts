@@ -1,18 +1,18 @@
 /** What a protocol tells the tracker about how it serves; the tracker does the rest. */
 
 import type { SharedCore } from "../wasm/memory.ts";
-import type { ListenAddress } from "./config/address.ts";
+import type { SocketAddress } from "./config/address.ts";
 import { WORKERS_MAX } from "./config/sections.ts";
 import type { WorkerPool } from "./pool.ts";
 
 /** Where a service's workers find themselves. */
-export interface Place {
+export interface Place<TAddress extends SocketAddress = SocketAddress> {
   pool: WorkerPool;
   core: SharedCore;
   /** Its workers have the indexes from here on, `workerCount` of them. */
   firstWorker: number;
   /** With the ports that the system chose. */
-  addresses: ListenAddress[];
+  addresses: TAddress[];
 }
 
 /** How one protocol serves. */

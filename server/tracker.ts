@@ -18,7 +18,8 @@ import {
 import { createSharedCore, type SharedCore, writeSettings, writeStop } from "../wasm/memory.ts";
 import trackerModule from "../wasm/module.js";
 import { Clock } from "./clock.ts";
-import { formatListenAddress, type ListenAddress, parseListenAddress } from "./config/address.ts";
+import { formatListenAddress, formatSocketAddress, type ListenAddress } from "./config/address.ts";
+import { parseListenAddress, parseSocketAddress, type SocketAddress } from "./config/address.ts";
 import { WORKERS_MAX } from "./config/sections.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_CONFIG, EXIT_UNAVAILABLE } from "./exit_status.ts";
@@ -30,6 +31,7 @@ import { type Seat, WorkerPool } from "./pool.ts";
 import { Deaths } from "./deaths.ts";
 import type { Service } from "./service.ts";
 import { startStatistics } from "./statistics.ts";
+import { claimUnixSocket } from "./unix_socket.ts";
 
 /** The part of a configuration that all services share. */
 export interface SharedConfig {
@@ -144,13 +146,13 @@ async function startServices<TConfig>(
   const listening: { name: string; address: string }[] = [];
   let firstWorker = 0;
   for (const service of services) {
-    const addresses = service.addresses.map((text) => {
-      const address = parseListenAddress(text);
-      return service.takeOver ? address : { ...address, port: probe(address, service) };
-    });
+    const addresses: SocketAddress[] = [];
+    for (const text of service.addresses) {
+      addresses.push(await claim(parseSocketAddress(text), service));
+    }
     await service.startWorkers({ pool, core, firstWorker, addresses });
     firstWorker += service.workerCount;
-    for (const address of addresses.map(formatListenAddress)) {
+    for (const address of addresses.map(formatSocketAddress)) {
       listening.push({ name: service.name, address });
     }
   }
@@ -246,14 +248,30 @@ async function loadRules(housekeeper: Seat, question: LoadRules): Promise<void> 
 }
 
 /**
+ * Makes sure that nobody else has an address, or, of a port, that it may be shared; returns it with
+ * the port that it has.
+ */
+async function claim(
+  address: SocketAddress,
+  service: Pick<Service<never>, "takeOver" | "transport" | "keyOf">,
+): Promise<SocketAddress> {
+  if ("path" in address) {
+    await claimUnixSocket(address.path, { key: addressKey(service) });
+    return address;
+  }
+  return service.takeOver ? address : { ...address, port: probe(address, service) };
+}
+
+/**
  * Binds an address without sharing it and lets go of it again: with the options that the workers
  * need, a second process would bind it silently and take clients away.
  * @returns The port: the system's choice where it was 0.
  */
 function probe(
   address: ListenAddress,
-  { transport, keyOf }: Pick<Service<never>, "transport" | "keyOf">,
+  service: Pick<Service<never>, "transport" | "keyOf">,
 ): number {
+  const { transport } = service;
   const { hostname, port } = address;
   try {
     const socket = transport === "udp"
@@ -270,7 +288,12 @@ function probe(
     throw new StartError(
       `Cannot listen on ${formatListenAddress(address)}: ${reason}`,
       EXIT_UNAVAILABLE,
-      { key: keyOf?.("network.address") ?? "network.address" },
+      { key: addressKey(service) },
     );
   }
+}
+
+/** The key of the configuration that names a service's addresses. */
+function addressKey({ keyOf }: Pick<Service<never>, "keyOf">): string {
+  return keyOf?.("network.address") ?? "network.address";
 }

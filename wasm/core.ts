@@ -15,6 +15,7 @@ import {
   FULL,
   KIND_IPV4,
   KIND_IPV6,
+  KIND_LOCAL,
   MMSGHDR_SIZE,
   RULES_HASH_COUNT,
   RULES_IPV4,
@@ -118,6 +119,11 @@ export class Core {
     const address = this.#worker + WORKER_ADDRESS;
     this.#view.setUint32(address + ADDRESS_KIND, isIpv6 ? KIND_IPV6 : KIND_IPV4, true);
     this.#view.setUint16(address + ADDRESS_PORT, port);
+  }
+
+  /** Says that whoever connected has no address: a proxy on a UNIX socket. */
+  setLocalSender(): void {
+    this.#view.setUint32(this.#worker + WORKER_ADDRESS + ADDRESS_KIND, KIND_LOCAL, true);
   }
 
   /**

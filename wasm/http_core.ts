@@ -26,6 +26,10 @@ import {
   HTTP_OPTION_SAME_FAMILY,
   PAGE_SIZE,
   SLICE_SIZE_MIN,
+  SLOT_SIZE,
+  WORKER_SIZE,
+  WORKER_SLOTS,
+  WORKERS,
 } from "../assembly/layout.ts";
 import { Core } from "./core.ts";
 import { OutOfMemoryError } from "./errors.ts";
@@ -98,6 +102,11 @@ export class HttpCore extends Core {
   readonly #exports: Exports;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
+  /** Address of the first slot. */
+  readonly #slots: number;
+  // Views that were made once, by slot: whoever has a slot later mostly needs the same ones.
+  readonly #idleInputs: Uint8Array[] = [];
+  readonly #outputs: Uint8Array[] = [];
 
   /**
    * @param options.connections The most at the same time; memory for them is reserved.
@@ -118,6 +127,7 @@ export class HttpCore extends Core {
         `Cannot reserve memory for ${connections} connections: [memory] limit_mib leaves no room`,
       );
     }
+    this.#slots = this.#words[(WORKERS + workerIndex * WORKER_SIZE + WORKER_SLOTS) >> 2]!;
   }
 
   /** Whether the sender (`setSender`) is a trusted proxy. */
@@ -142,7 +152,10 @@ export class HttpCore extends Core {
 
   /** The input of a connection that has nothing in it. */
   idleInput(connection: Connection): Uint8Array {
-    return this.#slice(connection + CONNECTION_OWN_INPUT, CONNECTION_INPUT_SIZE);
+    return this.#idleInputs[this.#slotIndex(connection)] ??= this.#slice(
+      connection + CONNECTION_OWN_INPUT,
+      CONNECTION_INPUT_SIZE,
+    );
   }
 
   /** Whether the connection waits with nothing received: its `idleInput` is where to receive. */
@@ -179,11 +192,13 @@ export class HttpCore extends Core {
     return this.#exports.turnAwayHttp(this.workerIndex, connection);
   }
 
-  /** The answers to send. @param before What it returned last, which may be the same. */
-  outputOf(connection: Connection, byteLength: number, before?: Uint8Array): Uint8Array {
+  /** The answers to send. */
+  outputOf(connection: Connection, byteLength: number): Uint8Array {
     const output = this.#words[(connection + CONNECTION_OUTPUT) >> 2]!;
-    const isSame = before?.byteLength === byteLength && before.byteOffset === output;
-    return isSame ? before : this.#slice(output, byteLength);
+    const slotIndex = this.#slotIndex(connection);
+    const before = this.#outputs[slotIndex];
+    if (before?.byteLength === byteLength && before.byteOffset === output) return before;
+    return this.#outputs[slotIndex] = this.#slice(output, byteLength);
   }
 
   /** Whether to close the connection once everything is sent. */
@@ -194,6 +209,10 @@ export class HttpCore extends Core {
   /** Whether more may be on its way, which must be received for the client to see its answer. */
   isLingering(connection: Connection): boolean {
     return this.#words[(connection + CONNECTION_ENDING) >> 2] === ENDING_LINGER;
+  }
+
+  #slotIndex(connection: Connection): number {
+    return (connection - this.#slots) / SLOT_SIZE;
   }
 
   #slice(address: number, byteLength: number): Uint8Array {

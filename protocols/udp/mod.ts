@@ -38,7 +38,8 @@ export function udpService(config: UdpConfig, options: UdpOptions): Service<UdpC
     knowsKernelDrops: isNative,
     takeOver: options.takeOver,
     writeSettings: writeUdpSettings,
-    startWorkers: (place) =>
+    // UDP has no UNIX sockets: its configuration takes none.
+    startWorkers: (place: Place<ListenAddress>) =>
       isNative
         ? startNativeWorkers(place, config, workerCount)
         : startSandboxedWorkers(place, config),
@@ -55,7 +56,10 @@ function writeUdpSettings(memory: WebAssembly.Memory, { protocol, cleaning }: Ud
   });
 }
 
-async function startSandboxedWorkers(place: Place, config: UdpConfig): Promise<void> {
+async function startSandboxedWorkers(
+  place: Place<ListenAddress>,
+  config: UdpConfig,
+): Promise<void> {
   const { pool, core, firstWorker, addresses } = place;
   await Promise.all(addresses.map((address, index) =>
     pool.start({
@@ -81,7 +85,7 @@ export function netGrant(
 }
 
 async function startNativeWorkers(
-  place: Place,
+  place: Place<ListenAddress>,
   config: UdpConfig,
   workerCount: number,
 ): Promise<void> {

@@ -16,6 +16,14 @@ export interface ListenAddress {
   family: 4 | 6;
 }
 
+/** A UNIX socket: `unix:/run/riptide.sock`. */
+export interface UnixAddress {
+  path: string;
+}
+
+/** Where a TCP tracker may listen. */
+export type SocketAddress = ListenAddress | UnixAddress;
+
 /** All addresses that begin with the same bits. */
 export interface Cidr {
   /** 4 or 16 bytes in network order; the bits after the prefix are 0. */
@@ -26,7 +34,13 @@ export interface Cidr {
 
 export const LISTEN_ADDRESS_EXPECTED =
   'an IP address with a port, such as "0.0.0.0:3000" or "[::]:3000"';
+export const SOCKET_ADDRESS_EXPECTED =
+  `${LISTEN_ADDRESS_EXPECTED}, or a UNIX socket, such as "unix:/run/riptide.sock"`;
 export const CIDR_EXPECTED = 'a prefix such as "192.0.2.0/24" or "2001:db8::/32"';
+
+const UNIX_PREFIX = "unix:";
+/** Linux has room for 108 with the NUL behind it, macOS for 104. */
+const UNIX_PATH_LENGTH_MAX = 103;
 
 /** Parses `ADDRESS:PORT`, where an IPv6 address stands in brackets. */
 export function parseListenAddress(input: string): ListenAddress {
@@ -52,6 +66,26 @@ export function parseListenAddress(input: string): ListenAddress {
 export function formatListenAddress(address: Pick<ListenAddress, "hostname" | "port">): string {
   const { hostname, port } = address;
   return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}
+
+/** Parses what `parseListenAddress()` does, or `unix:` and an absolute path. */
+export function parseSocketAddress(input: string): SocketAddress {
+  if (!input.startsWith(UNIX_PREFIX)) return parseListenAddress(input);
+  const path = input.slice(UNIX_PREFIX.length);
+  if (!path.startsWith("/") || path.endsWith("/")) {
+    throw new SyntaxError('an absolute path after "unix:", such as "unix:/run/riptide.sock"');
+  }
+  if (new TextEncoder().encode(path).length > UNIX_PATH_LENGTH_MAX) {
+    throw new SyntaxError(
+      `a path of at most ${UNIX_PATH_LENGTH_MAX} bytes, as the system wants it`,
+    );
+  }
+  return { path };
+}
+
+/** Writes what `parseSocketAddress()` reads. */
+export function formatSocketAddress(address: SocketAddress): string {
+  return "path" in address ? UNIX_PREFIX + address.path : formatListenAddress(address);
 }
 
 /** Parses `ADDRESS/PREFIX-LENGTH`; an address alone is a prefix of all its bits. */

@@ -1,6 +1,7 @@
 /** The configuration of the HTTP tracker. */
 
 import type * as v from "valibot";
+import { parseSocketAddress } from "./address.ts";
 import { findSharedErrors, findSharedWarnings, NEEDLESS_EVERYWHERE } from "./checks.ts";
 import type { FileKind, Finding } from "./file_kind.ts";
 import { file, flag, integer, table, text } from "./schema.ts";
@@ -8,11 +9,11 @@ import {
   accessList,
   cidrs,
   cleaningKeys,
-  listenAddresses,
   logFormat,
   logLevel,
   memory,
   metrics,
+  socketAddresses,
   socketWorkers,
   statistics,
 } from "./sections.ts";
@@ -30,7 +31,7 @@ export const httpKeys = {
   ),
 
   network: table("Sockets.", {
-    address: listenAddresses(["0.0.0.0:3000", "[::]:3000"]),
+    address: socketAddresses(["0.0.0.0:3000", "[::]:3000"]),
     enable_tls: flag({
       default: false,
       help: "Serve https:// instead of http://.",
@@ -242,6 +243,12 @@ function* findErrors(config: HttpConfig): Generator<Finding> {
       "expected one of the two, as Deno begins TLS with the first byte",
     );
   }
+  if (network.enable_tls && network.address.some(isUnixAddress)) {
+    yield error(
+      ["network.address", "network.enable_tls"],
+      "expected no UNIX socket with TLS, which its proxy ends",
+    );
+  }
   if (protocol.default_peers > protocol.max_peers) {
     yield error(
       ["protocol.default_peers", "protocol.max_peers"],
@@ -255,6 +262,10 @@ function* findErrors(config: HttpConfig): Generator<Finding> {
     );
   }
   yield* findSharedErrors(config);
+}
+
+function isUnixAddress(address: string): boolean {
+  return "path" in parseSocketAddress(address);
 }
 
 function* findWarnings(config: HttpConfig): Generator<Finding> {

@@ -2,6 +2,7 @@
 
 import { LOG_FORMATS, LOG_LEVELS } from "../log.ts";
 import { CIDR_EXPECTED, formatCidr, formatListenAddress, parseCidr } from "./address.ts";
+import { formatSocketAddress, parseSocketAddress, SOCKET_ADDRESS_EXPECTED } from "./address.ts";
 import { LISTEN_ADDRESS_EXPECTED, parseListenAddress } from "./address.ts";
 import { choice, emptyOr, integer, integerOr, list, table, text } from "./schema.ts";
 
@@ -17,6 +18,11 @@ export const logFormat = choice(LOG_FORMATS, {
     '"journald" is text with the priorities of systemd.',
 });
 
+const LISTEN_HELP = "Where to listen: one address, or a list. IPv6 addresses stand in brackets. " +
+  "[::] alone takes IPv4 too, beside 0.0.0.0 IPv6 only. Port 0 lets the system choose.";
+/** In the sandboxed UDP driver each address takes one of the core's workers. */
+const LISTEN_ADDRESSES_MAX = 32;
+
 /** @param defaults Addresses with the protocol's usual port. */
 export function listenAddresses(defaults: string[]) {
   return list({
@@ -24,9 +30,21 @@ export function listenAddresses(defaults: string[]) {
     parse: (item) => formatListenAddress(parseListenAddress(item)),
     expected: LISTEN_ADDRESS_EXPECTED,
     minLength: 1,
-    maxLength: 32, // each takes one of the core's workers in the sandboxed driver
-    help: "Where to listen: one address, or a list. IPv6 addresses stand in brackets. [::] alone " +
-      "takes IPv4 too, beside 0.0.0.0 IPv6 only. Port 0 lets the system choose.",
+    maxLength: LISTEN_ADDRESSES_MAX,
+    help: LISTEN_HELP,
+  });
+}
+
+/** The same, and UNIX sockets. */
+export function socketAddresses(defaults: string[]) {
+  return list({
+    default: defaults,
+    parse: (item) => formatSocketAddress(parseSocketAddress(item)),
+    expected: SOCKET_ADDRESS_EXPECTED,
+    minLength: 1,
+    maxLength: LISTEN_ADDRESSES_MAX,
+    help: `${LISTEN_HELP} "unix:/PATH" is a UNIX socket for a proxy on this machine, which says ` +
+      "for whom it asks as the trusted proxies do; one worker serves it, several take one each.",
   });
 }
 

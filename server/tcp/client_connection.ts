@@ -94,7 +94,7 @@ export class Client<TCore extends HttpCore = HttpCore> {
       if (!this.isClosed && !this.#isLate) this.core.count(COUNT_CONNECTIONS_BROKEN);
     } finally {
       this.close();
-      await this.#lateAnswer;
+      if (this.#lateAnswer !== undefined) await this.#lateAnswer;
       if (this.connection !== NO_CONNECTION) this.core.close(this.connection);
     }
   }
@@ -116,7 +116,6 @@ export class Client<TCore extends HttpCore = HttpCore> {
     const connection = this.connection;
     const conn = this.conn;
     const idleInput = this.idleInput!;
-    let output: Uint8Array | undefined;
     let isIdle = true;
     /** Whether nothing has come since the last answer. */
     let isResting = false;
@@ -130,8 +129,7 @@ export class Client<TCore extends HttpCore = HttpCore> {
         this.#isWriting = true;
         this.deadline = Client.now + this.limits.requestSeconds;
         do {
-          output = core.outputOf(connection, byteLength, output);
-          const sent = await conn.write(output);
+          const sent = await conn.write(core.outputOf(connection, byteLength));
           if (sent < byteLength) await this.#writeRest(byteLength, sent);
           Client.#latency.record(requests, begun);
           byteLength = core.resume(connection);

@@ -2,7 +2,8 @@
  * Who may connect: not those that the access rules deny, and no more than so many from one address.
  *
  * The newest is turned away. An IPv6 client has a network of 64 bits to take addresses from, so
- * that network counts as one address. Trusted proxies speak for many clients and have no limit.
+ * that network counts as one address. Trusted proxies, and whoever comes by a UNIX socket, speak for
+ * many clients and have no limit.
  */
 import { COUNT_CONNECTIONS_REFUSED, COUNT_DROP_DENIED } from "../../assembly/layout.ts";
 import { writeClientAddress } from "../client_address.ts";
@@ -38,9 +39,8 @@ export class ConnectionLimits {
   }
 
   /** Judges who has connected, and leaves the address as the core's sender. */
-  admit({ hostname, port }: Deno.NetAddr): Admission | "denied" {
-    const isIpv6 = writeClientAddress(this.#senderBytes, hostname);
-    this.#core.setSender(isIpv6, port);
+  admit(address: Deno.Addr): Admission | "denied" {
+    const isIpv6 = this.#setSender(address);
     const isProxy = this.#limits.proxyProtocol || this.#core.isSenderTrusted;
     if (!isProxy && this.#core.isSenderDenied) {
       this.#core.count(COUNT_DROP_DENIED);
@@ -62,6 +62,17 @@ export class ConnectionLimits {
     ++this.#connectionCount;
     if (key !== undefined) this.#counts.set(key, count + 1);
     return { isAdmitted: true, key };
+  }
+
+  /** Returns whether it has an IPv6 address. */
+  #setSender(address: Deno.Addr): boolean {
+    if (address.transport !== "tcp") {
+      this.#core.setLocalSender();
+      return false;
+    }
+    const isIpv6 = writeClientAddress(this.#senderBytes, address.hostname);
+    this.#core.setSender(isIpv6, address.port);
+    return isIpv6;
   }
 
   /** The connection has ended. */

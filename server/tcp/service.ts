@@ -1,7 +1,7 @@
 /** What the trackers over TCP have in common: certificates, and workers (main thread). */
 import { BOARD_CERTIFICATES, PROTOCOL_HTTP, PROTOCOL_WS, writeBoard } from "../../wasm/board.ts";
 import type { TlsKeyPair } from "../certificate.ts";
-import { formatListenAddress } from "../config/address.ts";
+import { formatSocketAddress, type SocketAddress } from "../config/address.ts";
 import { getLogger } from "../log.ts";
 import type { Seat } from "../pool.ts";
 import { countWorkers, type Place, type Service } from "../service.ts";
@@ -65,10 +65,10 @@ export async function tcpService<TConfig extends TcpConfig>(
       tellExpiry(board, name, current.tls);
       workers.push(...await startWorkers(place, { config, workerCount, current, options }));
     },
-    async reload(fresh) {
+    async reload() {
       if (current.tls === undefined) return;
       // The files that the start named: other paths take effect at the next start.
-      const loaded = await loadTls({ network: { ...fresh.network, enable_tls: true } });
+      const loaded = await loadTls(config);
       if (loaded!.cert === current.tls.cert && loaded!.key === current.tls.key) return;
       current.tls = loaded;
       tellExpiry(board, name, loaded);
@@ -105,16 +105,19 @@ async function startWorkers<TConfig extends TcpConfig>(
   const { network } = config;
   // The kernel spreads connections evenly, so each worker has its part of the limits.
   const share = (limit: number) => Math.ceil(limit / workerCount);
-  const started = Array.from({ length: workerCount }, (_, index) =>
-    pool.start<void>({
+  const started = Array.from({ length: workerCount }, (_, index) => {
+    const served = addresses.filter((address, addressIndex) =>
+      !("path" in address) || addressIndex % workerCount === index
+    );
+    return pool.start<void>({
       name: `${options.name} ${index}`,
       url: options.workerUrl,
-      permissions: { net: addresses.map(formatListenAddress) },
+      permissions: permissionsFor(served),
       get start() {
         return {
           core,
           workerIndex: firstWorker + index,
-          addresses,
+          addresses: served,
           tls: current.tls, // one that takes a dead one's place begins with the certificate of then
           maxConnections: share(network.max_connections),
           maxConnectionsPerAddress: share(network.max_connections_per_address),
@@ -124,6 +127,16 @@ async function startWorkers<TConfig extends TcpConfig>(
           ...options.also,
         } satisfies TcpWorkerStart;
       },
-    }));
+    });
+  });
   return (await Promise.all(started)).map(({ worker }) => worker);
+}
+
+/** To listen there and nothing else; for a UNIX socket Deno wants its file as well. */
+function permissionsFor(addresses: SocketAddress[]): Deno.PermissionOptionsObject {
+  const paths = addresses.flatMap((address) => "path" in address ? [address.path] : []);
+  return {
+    net: addresses.map(formatSocketAddress),
+    ...(paths.length === 0 ? {} : { read: paths, write: paths }),
+  };
 }

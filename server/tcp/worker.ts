@@ -7,7 +7,7 @@
  * else. A timer looks at all connections once a second; no connection has one of its own.
  */
 import type { TlsKeyPair } from "../certificate.ts";
-import type { ListenAddress } from "../config/address.ts";
+import type { SocketAddress } from "../config/address.ts";
 import { serveWorker } from "../pool.ts";
 import type { HttpCore } from "../../wasm/http_core.ts";
 import { LatencyRecorder } from "../../wasm/latency.ts";
@@ -20,7 +20,7 @@ import { openListener } from "./listener.ts";
 export interface TcpWorkerStart extends Limits, TimeLimits {
   core: SharedCore;
   workerIndex: number;
-  addresses: ListenAddress[];
+  addresses: SocketAddress[];
   /** Absent: no TLS. */
   tls?: TlsKeyPair;
 }
@@ -49,7 +49,7 @@ const DRAIN_READ_MILLISECONDS = 100;
 /** Less than the pool waits. */
 const DRAIN_MILLISECONDS = 800;
 
-let addresses: ListenAddress[];
+let addresses: SocketAddress[];
 let admit: (conn: Deno.Conn, admission: Admission) => Client;
 let limits: ConnectionLimits;
 let listeners: Deno.Listener[] = [];
@@ -88,17 +88,25 @@ async function acceptAll(listener: Deno.Listener): Promise<void> {
 
 /** Takes a connection in, or turns it away. */
 function begin(conn: Deno.Conn): void {
-  const admission = limits.admit(conn.remoteAddr as Deno.NetAddr);
+  const admission = limits.admit(conn.remoteAddr);
   if (admission === "denied") {
     conn.close();
     return;
   }
   const client = admit(conn, admission);
+  serve(client);
+}
+
+/** Serves a client to its end; one promise, where handlers on the client's would be three. */
+async function serve(client: Client): Promise<void> {
   clients.add(client);
-  client.serve().catch(endProcess).finally(() => {
-    clients.delete(client);
-    limits.release(client.admission);
-  });
+  try {
+    await client.serve();
+  } catch (error) {
+    endProcess(error);
+  }
+  clients.delete(client);
+  limits.release(client.admission);
 }
 
 function closeListeners(closed: Deno.Listener[]): void {

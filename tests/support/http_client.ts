@@ -61,6 +61,11 @@ export class HttpConnection implements AsyncDisposable {
     return new HttpConnection(endpoint, conn);
   }
 
+  /** Speaks over a socket that is connected already. */
+  static over(conn: Deno.Conn): HttpConnection {
+    return new HttpConnection({ hostname: "localhost", port: 0 }, conn);
+  }
+
   /** The port that this connection comes from. */
   get sourcePort(): number {
     return (this.conn.localAddr as Deno.NetAddr).port;
