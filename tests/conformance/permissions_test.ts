@@ -4,8 +4,10 @@
  * The tracker is started with a `Worker` that notes the grants; a probe then gets each of them.
  */
 import { strict as assert } from "node:assert";
+import { startHttp } from "../../protocols/http/mod.ts";
 import { startUdp } from "../../protocols/udp/mod.ts";
-import { loadConfig, UDP_FILE } from "../../server/config/mod.ts";
+import { HTTP_FILE, loadConfig, UDP_FILE } from "../../server/config/mod.ts";
+import { Authority } from "../support/certificates.ts";
 import { type Configuration, HAS_IPV6, merge, toToml } from "../support/configuration.ts";
 import { nativeIsAvailable, readTask } from "../support/configuration.ts";
 import { within } from "../support/deadline.ts";
@@ -77,6 +79,41 @@ Deno.test({
   },
 });
 
+Deno.test("an HTTP worker has its own address and nothing else, plain or with TLS", async () => {
+  await using authority = await Authority.create();
+  const { certificatePath, keyPath } = await authority.issue();
+  const tls = {
+    enable_tls: true,
+    tls_certificate_path: certificatePath,
+    tls_private_key_path: keyPath,
+  };
+  for (const more of [{}, tls]) {
+    const grants = await httpGrantsOf({ network: { address: "127.0.0.1:0", ...more } });
+    assert.deepEqual(Object.keys(grants).length, 2, "One worker, one housekeeper");
+    assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
+    // Nor may it read the certificate, which the main thread hands over.
+    for (const file of [certificatePath, keyPath]) {
+      assert.deepEqual(await probe(worker(grants), { file }), { ...NOTHING, ...NO_NETWORK });
+    }
+    assert.deepEqual(await probe(grants.housekeeper), { ...NOTHING, ...NO_NETWORK });
+  }
+});
+
+Deno.test("an HTTP worker touches its UNIX socket and no other file", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = `${directory}/a`;
+    const grants = await httpGrantsOf({ network: { address: `unix:${path}` } });
+    assert.deepEqual(worker(grants), { net: [`unix:${path}`], read: [path], write: [path] });
+    assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
+    await Deno.writeTextFile(path, "");
+    const outcomes = await probe(worker(grants), { file: path });
+    assert.deepEqual(outcomes, { ...NOTHING, ...NO_NETWORK, read: "allowed" });
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("the housekeeper reads the lists and nothing else", async () => {
   const list = await Deno.makeTempFile();
   const denied = await Deno.makeTempFile();
@@ -101,8 +138,26 @@ Deno.test("a housekeeper without lists has nothing", async () => {
   assert.deepEqual(await probe(grants.housekeeper), { ...NOTHING, ...NO_NETWORK });
 });
 
-/** Starts the tracker and returns the grant of each of its workers, by the worker's name. */
-async function grantsOf(over: Configuration): Promise<Grants> {
+/** Starts the UDP tracker and returns the grant of each of its workers, by the worker's name. */
+function grantsOf(over: Configuration): Promise<Grants> {
+  return noteGrants(over, async (path) => {
+    const { config } = await loadConfig(UDP_FILE, path, { overrides: {} });
+    return await startUdp(config, { takeOver: false });
+  });
+}
+
+/** The same of the HTTP tracker. */
+function httpGrantsOf(over: Configuration): Promise<Grants> {
+  return noteGrants(over, async (path) => {
+    const { config } = await loadConfig(HTTP_FILE, path, { overrides: {} });
+    return await startHttp(config, { takeOver: false });
+  });
+}
+
+async function noteGrants(
+  over: Configuration,
+  start: (path: string) => Promise<{ stop(): Promise<void> }>,
+): Promise<Grants> {
   const path = await Deno.makeTempFile({ suffix: ".toml" });
   await Deno.writeTextFile(path, toToml(merge({ memory: { limit_mib: 16 } }, over)));
   const grants: Grants = {};
@@ -114,8 +169,7 @@ async function grantsOf(over: Configuration): Promise<Grants> {
     }
   };
   try {
-    const { config } = await loadConfig(UDP_FILE, path, { overrides: {} });
-    const tracker = await startUdp(config, { takeOver: false });
+    const tracker = await start(path);
     await tracker.stop();
   } finally {
     globalThis.Worker = OriginalWorker;

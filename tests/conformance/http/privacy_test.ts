@@ -1,0 +1,84 @@
+/** What the log may never show: info hashes, peer ids, passkeys, and addresses of clients. */
+import { strict as assert } from "node:assert";
+import { HttpConnection } from "../../support/http_client.ts";
+import { announceTarget, scrapeTarget, writeRequest } from "../../support/http_messages.ts";
+import { forEachScheme, HttpServer } from "../../support/http_suite.ts";
+import { ascii } from "../../support/packets.ts";
+
+const INFO_HASH = ascii("SecretInfoHash-aaaaa");
+const PEER_ID = ascii("-XX0001-SecretPeerId");
+const PASSKEY = "SecretPasskey";
+const CLIENT = "203.0.113.77";
+
+/** In every way that somebody might write them. */
+const SECRETS = [
+  "Secret",
+  INFO_HASH.toHex(),
+  PEER_ID.toHex(),
+  ...[INFO_HASH, PEER_ID].map((bytes) =>
+    Array.from(bytes, (byte) => `%${byte.toString(16)}`).join("")
+  ),
+  CLIENT,
+  "203, 0, 113, 77",
+];
+
+forEachScheme((scheme) => {
+  Deno.test(`the log shows nothing of who asked for what [${scheme}]`, async () => {
+    const server = await HttpServer.start(scheme, {
+      configuration: (directory) => ({
+        log_level: "debug",
+        statistics: { interval: 1 },
+        network: {
+          address: "127.0.0.1:0",
+          trusted_proxies: ["127.0.0.0/8"],
+          max_connections: 4,
+          request_timeout: 1,
+        },
+        access_list: { mode: "black", path: `${directory}/list`, deny_clients: ["198.51.100.7"] },
+      }),
+      files: { list: `${INFO_HASH.toHex()}\n` },
+    });
+    try {
+      const endpoint = server.endpoint();
+      const headers = [`X-Forwarded-For: ${CLIENT}`];
+      const allowed = ascii("SecretInfoHash-bbbbb");
+      const targets = [
+        announceTarget({ info_hash: INFO_HASH, peer_id: PEER_ID }), // not allowed
+        announceTarget({ info_hash: allowed, peer_id: PEER_ID }),
+        announceTarget({ info_hash: allowed, peer_id: PEER_ID, port: 0 }), // a failure
+        scrapeTarget([INFO_HASH, allowed]),
+        `/${PASSKEY}${announceTarget({ info_hash: allowed, peer_id: PEER_ID })}`,
+        `/${PASSKEY}/nothing`,
+      ];
+      for (const target of targets) {
+        await using client = await HttpConnection.open(endpoint);
+        await client.request(target, { headers });
+      }
+      for (
+        const bad of ["X-Forwarded-For: Secret", "X: a\0Secret", "Host: Secret\r\nHost: Secret"]
+      ) {
+        await using client = await HttpConnection.open(endpoint);
+        await client.send(writeRequest(targets[0], { headers: [bad] }));
+        await client.readRest();
+      }
+      // A denied client, one that is reset, a slow one, and one too many.
+      await using denied = await HttpConnection.open(endpoint);
+      await denied.send(writeRequest(targets[1], { headers: ["X-Forwarded-For: 198.51.100.7"] }));
+      await denied.readRest();
+      await using slow = await HttpConnection.open(endpoint);
+      await slow.send(`GET /${PASSKEY}`);
+      await slow.readRest();
+      const since = server.server.records.length;
+      const isStatistics = ({ properties }: { properties: Record<string, unknown> }) =>
+        "announces" in properties || Object.keys(properties).length > 3;
+      await server.server.waitForRecord(isStatistics, { since, what: "a line of statistics" });
+    } finally {
+      await server[Symbol.asyncDispose]();
+    }
+    const { log } = server.server;
+    assert.notEqual(log, "");
+    for (const secret of [...SECRETS, "198.51.100.7"]) {
+      assert.ok(!log.toLowerCase().includes(secret.toLowerCase()), `${secret} in the log: ${log}`);
+    }
+  });
+});
