@@ -12,6 +12,7 @@ const PAGES = ["README.md", "docs/ARCHITECTURE.md", "docs/MEMORY.md", "docs/PROT
 /** Records whose every constant has a row. */
 const WHOLE_RECORDS = /^(TORRENT|GROUP|SHARD|PAGE|CLASS|BLOCK|DIRECTORY|RULES)_/;
 const UDP_ROW_COUNT = 56;
+const HTTP_ROW_COUNT = 56;
 
 const memoryPage = await read("docs/MEMORY.md");
 
@@ -101,6 +102,18 @@ Deno.test("PROTOCOLS.md: each of U1 to U56 names a test that there is", async ()
     const isThere = text.includes(cells[3]!) || text.includes(name);
     assert.ok(isThere, `docs/PROTOCOLS.md:${line}: there is no test "${cells[3]}"`);
     assert.match(cells[3]!, new RegExp(`\\b${cells[0]}\\b`));
+  }
+});
+
+Deno.test("PROTOCOLS.md: each of H1 to H56 names a test that there is", async () => {
+  const rows = tables(await read("docs/PROTOCOLS.md")).filter(({ head }) => head[0] === "row")[1]!
+    .rows;
+  const numbers = rows.map(({ cells }) => Number(/^H(\d+)$/.exec(cells[0]!)?.[1]));
+  assert.deepEqual(numbers, Array.from({ length: HTTP_ROW_COUNT }, (_, index) => index + 1));
+  for (const { line, cells } of rows) {
+    const text = await read(`tests/conformance/http/${cells[1]!.replaceAll("`", "")}_test.ts`);
+    assert.ok(text.includes(cells[2]!), `docs/PROTOCOLS.md:${line}: no test "${cells[2]}"`);
+    assert.match(cells[2]!, new RegExp(`^${cells[0]}\\b`));
   }
 });
 
