@@ -1,9 +1,10 @@
-/** What the log may never show: info hashes, peer ids, passkeys, and addresses of clients. */
+/** What log and metrics may never show: info hashes, peer ids, passkeys, and addresses of clients. */
 import { strict as assert } from "node:assert";
 import { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, scrapeTarget, writeRequest } from "../../support/http_messages.ts";
 import { forEachScheme, HttpServer } from "../../support/http_suite.ts";
 import { ascii } from "../../support/packets.ts";
+import type { Server } from "../../support/server.ts";
 
 const INFO_HASH = ascii("SecretInfoHash-aaaaa");
 const PEER_ID = ascii("-XX0001-SecretPeerId");
@@ -23,11 +24,12 @@ const SECRETS = [
 ];
 
 forEachScheme((scheme) => {
-  Deno.test(`the log shows nothing of who asked for what [${scheme}]`, async () => {
+  Deno.test(`log and metrics show nothing of who asked for what [${scheme}]`, async () => {
     const server = await HttpServer.start(scheme, {
       configuration: (directory) => ({
         log_level: "debug",
         statistics: { interval: 1 },
+        metrics: { address: "127.0.0.1:0" },
         network: {
           address: "127.0.0.1:0",
           trusted_proxies: ["127.0.0.0/8"],
@@ -38,6 +40,7 @@ forEachScheme((scheme) => {
       }),
       files: { list: `${INFO_HASH.toHex()}\n` },
     });
+    let shown = "";
     try {
       const endpoint = server.endpoint();
       const headers = [`X-Forwarded-For: ${CLIENT}`];
@@ -72,13 +75,27 @@ forEachScheme((scheme) => {
       const isStatistics = ({ properties }: { properties: Record<string, unknown> }) =>
         "announces" in properties || Object.keys(properties).length > 3;
       await server.server.waitForRecord(isStatistics, { since, what: "a line of statistics" });
+      shown += await metricsOf(server.server);
     } finally {
       await server[Symbol.asyncDispose]();
     }
-    const { log } = server.server;
-    assert.notEqual(log, "");
+    shown += server.server.log;
     for (const secret of [...SECRETS, "198.51.100.7"]) {
-      assert.ok(!log.toLowerCase().includes(secret.toLowerCase()), `${secret} in the log: ${log}`);
+      assert.ok(!shown.toLowerCase().includes(secret.toLowerCase()), `${secret} in ${shown}`);
     }
   });
 });
+
+/** Everything that the metrics' listener shows. */
+async function metricsOf(server: Server): Promise<string> {
+  const { properties } = await server.waitForRecord(
+    ({ message }) => message.startsWith("Metrics are on"),
+    { what: "the metrics' address" },
+  );
+  const pages = ["/metrics", "/"].map(async (path) => {
+    const response = await fetch(`http://${properties.address}${path}`);
+    assert.equal(response.status, 200);
+    return await response.text();
+  });
+  return (await Promise.all(pages)).join("\n");
+}

@@ -30,6 +30,7 @@ Deno.test("printConfig() prints defaults that load back unchanged", async () => 
     access_list: { mode: "off", path: "", deny_clients: [], deny_clients_path: "" },
     memory: { limit_mib: 1024 },
     statistics: { interval: 60 },
+    metrics: { address: "", token: "" },
   });
 });
 

@@ -42,7 +42,7 @@ const MISTAKES: [string, string][] = [
   [
     `__proto__ = 1`,
     `:1: Cannot use "__proto__" = 1: expected a known key: socket_workers, ` +
-    `log_level, log_format, network, protocol, cleaning, access_list, memory, statistics`,
+    `log_level, log_format, network, protocol, cleaning, access_list, memory, statistics, metrics`,
   ],
   // Wrong types and values
   [
