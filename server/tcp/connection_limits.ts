@@ -2,7 +2,7 @@
  * Who may connect: not those that the access rules deny, and no more than so many from one address.
  *
  * The newest is turned away. An IPv6 client has a network of 64 bits to take addresses from, so
- * that network counts as one address. Trusted proxies, and whoever comes by a UNIX socket, speak for
+ * that network counts as one address. Trusted proxies, which all on UNIX sockets are, speak for
  * many clients and have no limit.
  */
 import { COUNT_CONNECTIONS_REFUSED, COUNT_DROP_DENIED } from "../../assembly/layout.ts";

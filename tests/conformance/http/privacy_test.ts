@@ -1,4 +1,4 @@
-/** What log and metrics may never show: info hashes, peer ids, passkeys, and addresses of clients. */
+/** What log and metrics never show: info hashes, peer ids, passkeys, addresses of clients. */
 import { strict as assert } from "node:assert";
 import { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, scrapeTarget, writeRequest } from "../../support/http_messages.ts";

@@ -1,4 +1,4 @@
-/** UNIX sockets: whose address counts on them (protocols.md B8), and what becomes of their files. */
+/** UNIX sockets: whose address counts on them (protocols.md B8), what becomes of their files. */
 import { strict as assert } from "node:assert";
 import { HttpConnection } from "../../support/http_client.ts";
 import { readTask } from "../../support/configuration.ts";

@@ -7,7 +7,7 @@ import { keysOf, loadAs, NAME, problemsOf, warningsOf } from "./harness.ts";
 
 const load = (text: string) => loadAs(HTTP_FILE, text);
 
-Deno.test("HTTP: the defaults are those of the documentation, and load back unchanged", async () => {
+Deno.test("HTTP: the defaults are those of its pages, and load back unchanged", async () => {
   const config = await load("");
   const text = printConfig(HTTP_FILE, config);
   assert.deepEqual(await load(text), config);
@@ -116,7 +116,7 @@ Deno.test("HTTP: what is odd and works is warned of", async () => {
   }
 });
 
-Deno.test("HTTP: parseConfig() says why it needs no key of aquatic_http's configuration", async () => {
+Deno.test("HTTP: parseConfig() says why it needs no key of aquatic_http", async () => {
   for (const key of ["network.tcp_backlog", "network.runs_behind_reverse_proxy"]) {
     const [problem] = await problemsOf(`${key} = 1`, HTTP_FILE);
     assert.match(problem!, /Riptide does not need it: /);
