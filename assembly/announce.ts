@@ -24,8 +24,6 @@ import {
   CONTROL_NOW,
   COUNT_COMPLETED,
   COUNT_MEMORY_FULL,
-  COUNT_PEERS_ADDED,
-  COUNT_PEERS_REMOVED,
   COUNT_PEERS_SENT,
   KIND_IPV4,
   KIND_IPV6,
@@ -38,7 +36,7 @@ import {
   TORRENT_LAST_ANNOUNCE,
   TORRENT_SWARMS,
 } from "./layout";
-import { count, countMany } from "./counters";
+import { count, countMany, countPeerAdded, countPeersRemoved } from "./counters";
 import { lockShard, unlockShard } from "./lock";
 import { extraByteLength, keyByteLength } from "./peer_block";
 import {
@@ -125,7 +123,7 @@ function leave(worker: usize, torrent: usize, request: usize): void {
   const kind = load<u32>(request, ANNOUNCE_KIND);
   const swarm = swarmPtr(torrent, kind);
   if (deletePeer(worker, swarm, kind, request + ANNOUNCE_KEY)) {
-    count(worker, COUNT_PEERS_REMOVED + kind);
+    countPeersRemoved(worker, kind, 1);
   }
   addCounts(request, load<u32>(swarm));
 }
@@ -164,7 +162,7 @@ export function join(
     count(worker, COUNT_MEMORY_FULL);
   } else {
     ownBlock = foundBlock;
-    if (foundIsNew) count(worker, COUNT_PEERS_ADDED + kind);
+    if (foundIsNew) countPeerAdded(worker, kind);
     if (foundCompleted) {
       store<u32>(torrent, load<u32>(torrent, TORRENT_COMPLETED) + 1, TORRENT_COMPLETED);
       count(worker, COUNT_COMPLETED);

@@ -127,8 +127,19 @@ export function closeConnection(worker: usize, connection: usize): void {
   giveInput(worker, connection);
   giveOutput(worker, connection);
   count(worker, COUNT_CONNECTIONS_CLOSED);
+  store<u32>(connection, 0, CONNECTION_CAPACITY); // says that it is closed
   store<u32>(connection, load<u32>(worker, WORKER_SLOT_FREE));
   store<u32>(worker, connection, WORKER_SLOT_FREE);
+}
+
+/** The open connection behind this one, or the first where it is 0; 0 at the end. */
+export function nextOpen(worker: usize, connection: usize): usize {
+  const slots: usize = load<u32>(worker, WORKER_SLOTS);
+  const end = slots + load<u32>(worker, WORKER_SLOT_CARVED) * SLOT_SIZE;
+  for (let next = connection == 0 ? slots : connection + SLOT_SIZE; next < end; next += SLOT_SIZE) {
+    if (load<u32>(next, CONNECTION_CAPACITY) != 0) return next;
+  }
+  return 0;
 }
 
 /** Whether the connection has a slice for answers, or gets one now. */

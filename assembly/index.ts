@@ -15,6 +15,7 @@ import {
   CONTROL_SHARD_BITS,
   CONTROL_SHARDS,
   COUNT_DROP_TRUNCATED,
+  COUNT_WORKER_RESTARTS,
   DATAGRAM_IN_SIZE,
   DATAGRAM_OUT_SIZE,
   ENDING_LINGER,
@@ -32,6 +33,7 @@ import {
   WORKER_ADDRESS,
   WORKER_BATCH,
   WORKER_BATCH_SIZE,
+  WORKER_BEATS,
   WORKER_COUNT_MAX,
   WORKER_HEARTBEAT,
   WORKER_IN,
@@ -50,6 +52,7 @@ import * as http from "./http";
 import { take } from "./memory";
 import * as native from "./native";
 import * as outbox from "./outbox";
+import * as recoverFrom from "./recover";
 import * as sweep from "./sweep";
 import { hashInfoHash } from "./torrent_table";
 import { ANNOUNCE_REQUEST_INFO_HASH, answerDatagram } from "./udp";
@@ -99,6 +102,11 @@ export function init(memoryPages: u32): void {
  */
 export function startWorker(index: u32, batchSize: u32): i32 {
   const worker = workerPtr(index);
+  if (load<u32>(worker, WORKER_NUMBER) != 0) {
+    count(worker, COUNT_WORKER_RESTARTS);
+    recoverFrom.recover(worker);
+    store<u32>(worker, 0, WORKER_BEATS);
+  }
   store<u32>(worker, index + 1, WORKER_NUMBER);
   store<u32>(worker, 0, WORKER_BATCH);
   if (batchSize == 0 || load<u32>(worker, WORKER_IN) != 0) return OK;
@@ -111,6 +119,11 @@ export function startWorker(index: u32, batchSize: u32): i32 {
   store<u32>(worker, io, WORKER_IO);
   store<u32>(worker, batchSize, WORKER_BATCH_SIZE);
   return OK;
+}
+
+/** Clears up after a trap of the worker; called by the worker itself. */
+export function recover(index: u32): void {
+  recoverFrom.recover(workerPtr(index));
 }
 
 /**
@@ -157,7 +170,12 @@ export function answerBatch(index: u32, socketIndex: u32, datagramCount: u32): u
 /** Gives an HTTP worker its connections; `OK` or `FULL`. `startWorker` came before. */
 export function startConnections(index: u32, slotCount: u32, sliceCountMax: u32): i32 {
   store<u32>(workerPtr(index), SERVES_HTTP, WORKER_SERVES);
-  return connections.startConnections(workerPtr(index), slotCount, sliceCountMax);
+  const worker = workerPtr(index);
+  // What a worker that died had open: its sockets are gone with it.
+  for (let it = connections.nextOpen(worker, 0); it != 0; it = connections.nextOpen(worker, it)) {
+    closeConnection(index, it);
+  }
+  return connections.startConnections(worker, slotCount, sliceCountMax);
 }
 
 /**

@@ -104,6 +104,7 @@ export const WORKER_OUT = 28; // address of the output buffer
 export const WORKER_IO = 32; // address of the native driver's headers
 export const WORKER_HOST_BASE = 40; // u64, where this memory lies in the process (native driver)
 export const WORKER_BATCH_SIZE = 48; // u32 datagrams a batch
+export const WORKER_BEATS = 52; // u32, 1: the heartbeat moves also while nothing is asked
 export const WORKER_ADDRESS = 64; // ADDRESS record of the datagram at hand (sandboxed driver)
 export const WORKER_SLOTS = 128; // address of the connections' slots
 export const WORKER_SLOT_FREE = 132; // address of the first slot given back, linked
@@ -183,6 +184,7 @@ export const SHARD_TORRENTS = 12; // u32
 export const SHARD_SWEEP_GROUP = 16; // u32, where the sweep goes on
 export const SHARD_SWEEP_LANE = 20; // u32
 export const SHARD_SWEEP_PREFIX = 24; // u32 hash prefix within a large swarm
+export const SHARD_PEERS = 28; // 3 × u32 by kind: all peers of the shard's torrents
 
 export const GROUP_SIZE = 64; // one cache line
 export const GROUP_LANES = 12;
@@ -253,6 +255,11 @@ export const IO_RECEIVE_CONTROL_SIZE = 64;
 export const IO_SEND_CONTROL = 128; // 40 bytes
 export const IO_HASH = 168; // u64 hash of what would be the info hash of an announce
 export const IO_APPROACH = 176; // u32 address touched last on the way to the torrent
+
+// CONTROL_FAULT.
+export const FAULT_NONE = 0;
+export const FAULT_ALLOCATOR = 1; // a worker trapped with a lock of the allocator held
+export const FAULT_OUTBOX = 2; // or with the lock of an outbox, or of a list of outboxes
 
 // Statuses: negative, lengths are 0 or more.
 export const OK = 0;

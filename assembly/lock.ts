@@ -37,6 +37,11 @@ export function unlock(ptr: usize): void {
   if (atomic.xchg<u32>(ptr, 0) & CONTENDED) atomic.notify(ptr, 1);
 }
 
+/** Whether the worker holds this lock; asked after a trap. */
+export function isHeldBy(worker: usize, ptr: usize): bool {
+  return (atomic.load<u32>(ptr) & ~CONTENDED) == load<u32>(worker, WORKER_NUMBER);
+}
+
 function lockSlowly(number: u32, ptr: usize): void {
   while (true) {
     const held = atomic.load<u32>(ptr);

@@ -11,7 +11,6 @@ import {
   CONTROL_SHARD_BITS,
   CONTROL_SHARDS,
   COUNT_PEERS_EXPIRED,
-  COUNT_PEERS_REMOVED,
   DIRECTORY_DEPTH,
   DIRECTORY_SLOTS,
   GROUP_LANES,
@@ -30,7 +29,7 @@ import {
   TORRENT_SWARMS,
   WORKER_SWARM_SIZES,
 } from "./layout";
-import { countMany } from "./counters";
+import { countMany, countPeersRemoved } from "./counters";
 import { lockShard, unlockShard } from "./lock";
 import { giveBlock } from "./memory";
 import { blockPeers, expirePeers, resizePeerBlock } from "./peer_block";
@@ -171,7 +170,7 @@ function sweepBlock(worker: usize, swarm: usize, word: usize, kind: u32): void {
       const before = (roles >> (role << 3)) & 0xff;
       countRole(swarm, role, <i32> load<u8>(block + role) - <i32> before);
     }
-    countMany(worker, COUNT_PEERS_REMOVED + kind, expired);
+    countPeersRemoved(worker, kind, expired);
     countMany(worker, COUNT_PEERS_EXPIRED, expired);
   }
   if (word == swarm && blockPeers(block) == 0) {

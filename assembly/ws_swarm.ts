@@ -12,12 +12,11 @@ import {
   ANNOUNCE_PEERS,
   ANNOUNCE_ROLE,
   ANNOUNCE_WANT,
-  COUNT_PEERS_REMOVED,
   KIND_WEBTORRENT,
   ROLE_STOPPED,
 } from "./layout";
 import { addCounts, answerPeers, beginAnnounce, isStored, join, swarmPtr } from "./announce";
-import { count } from "./counters";
+import { countPeersRemoved } from "./counters";
 import { lockShard, unlockShard } from "./lock";
 import { blockCapacity, extraPtr } from "./peer_block";
 import { deletePeer, foundBlock, foundIndex, lookUpPeer } from "./peer_table";
@@ -103,6 +102,6 @@ function removeOwned(worker: usize, torrent: usize, peerId: usize, reference: us
   if (!lookUpPeer(swarm, KIND_WEBTORRENT, peerId)) return;
   if (load<u64>(foundReference()) != load<u64>(reference)) return;
   if (deletePeer(worker, swarm, KIND_WEBTORRENT, peerId)) {
-    count(worker, COUNT_PEERS_REMOVED + KIND_WEBTORRENT);
+    countPeersRemoved(worker, KIND_WEBTORRENT, 1);
   }
 }

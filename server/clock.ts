@@ -7,6 +7,7 @@
 import {
   HOUSEKEEPER_INDEX,
   WORKER_BATCH,
+  WORKER_BEATS,
   WORKER_HEARTBEAT,
   WORKER_SIZE,
   WORKERS,
@@ -18,6 +19,8 @@ const TICK_MILLISECONDS = 200;
  * A batch takes microseconds. Counted in ticks, so that a stopped process is not taken for a hang.
  */
 const HUNG_TICKS = 25;
+/** Outside of a batch, a worker may be reading a file, or wait for its turn on a busy machine. */
+const STUCK_TICKS = 75;
 
 /** Keeps the clock until `stop`. */
 export class Clock {
@@ -29,7 +32,8 @@ export class Clock {
 
   /**
    * @param workerCount Workers 0 to workerCount-1 are watched, and the housekeeper.
-   * @param onHang Called with the index of a worker that has not left a batch for seconds.
+   * @param onHang Called with the index of a worker that has not left a batch for seconds,
+   * or whose event loop does not turn.
    */
   constructor(memory: WebAssembly.Memory, workerCount: number, onHang: (index: number) => void) {
     this.#memory = memory;
@@ -51,12 +55,13 @@ export class Clock {
   #isHung(index: number): boolean {
     const worker = (WORKERS + index * WORKER_SIZE) >> 2;
     const isInBatch = (Atomics.load(this.#words, worker + (WORKER_BATCH >> 2)) & 1) === 1;
+    const beats = Atomics.load(this.#words, worker + (WORKER_BEATS >> 2)) === 1;
     const heartbeat = this.#words[worker + (WORKER_HEARTBEAT >> 2)]!;
     const before = this.#stuck.get(index);
-    if (!isInBatch || before === undefined || before.heartbeat !== heartbeat) {
+    if ((!isInBatch && !beats) || before === undefined || before.heartbeat !== heartbeat) {
       this.#stuck.set(index, { heartbeat, ticks: 0 });
       return false;
     }
-    return ++before.ticks === HUNG_TICKS;
+    return ++before.ticks === (isInBatch ? HUNG_TICKS : STUCK_TICKS);
   }
 }

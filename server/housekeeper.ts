@@ -30,6 +30,7 @@ import { OutOfMemoryError } from "../wasm/errors.ts";
 import type { SharedCore } from "../wasm/memory.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_CONFIG } from "./exit_status.ts";
+import { startHeartbeat } from "./heartbeat.ts";
 import { serveWorker } from "./pool.ts";
 import { type DenyRanges, readDenyFile, toRanges } from "./deny_clients.ts";
 
@@ -196,6 +197,7 @@ serveWorker<HousekeeperStart, LoadRules>({
   start({ core: shared, workerIndex }) {
     core = new Core(shared, { workerIndex, batchSize: BATCH_SIZE });
     words = new Uint32Array(shared.memory.buffer);
+    startHeartbeat(shared.memory, workerIndex);
     board = shared.board;
     const sizes = WORKERS + workerIndex * WORKER_SIZE + WORKER_SWARM_SIZES;
     swarmSizes = new Uint32Array(shared.memory.buffer, sizes, SWARM_SIZE_COUNT);

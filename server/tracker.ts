@@ -68,7 +68,7 @@ export async function startTracker<TConfig extends SharedConfig>(
     },
   });
   const clock = new Clock(core.memory, workerCount, (index) => {
-    pool.fail(new Error(`Worker ${index} hangs: it has not finished a batch for five seconds`));
+    pool.fail(new Error(`Worker ${index} hangs: its heartbeat has stopped`));
   });
   const stopPool = () => pool.stop(() => writeStop(core.memory));
   try {

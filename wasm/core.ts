@@ -37,6 +37,7 @@ import {
   WORKERS,
 } from "../assembly/layout.ts";
 import { OutOfMemoryError } from "./errors.ts";
+import { guardExports } from "./guard.ts";
 import type { SharedCore } from "./memory.ts";
 
 interface Exports {
@@ -64,7 +65,7 @@ export class Core {
   readonly memory: WebAssembly.Memory;
   readonly workerIndex: number;
   /** All exports, for a protocol's own half of the core (http_core.ts). */
-  protected readonly exports: WebAssembly.Exports;
+  protected readonly exports: Record<string, unknown>;
   readonly #exports: Exports;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -85,8 +86,8 @@ export class Core {
     this.#bytes = new Uint8Array(shared.memory.buffer);
     this.#view = new DataView(shared.memory.buffer);
     const instance = new WebAssembly.Instance(shared.module, { env: { memory: shared.memory } });
-    this.exports = instance.exports;
-    this.#exports = instance.exports as unknown as Exports;
+    this.exports = guardExports(instance.exports, options.workerIndex);
+    this.#exports = this.exports as unknown as Exports;
     const seed = options.seed ?? crypto.getRandomValues(new BigUint64Array(1))[0];
     this.#view.setBigUint64(this.#worker + WORKER_RANDOM, seed, true);
     if (this.#exports.startWorker(options.workerIndex, options.batchSize) === FULL) {

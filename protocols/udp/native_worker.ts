@@ -9,6 +9,7 @@ import { CONTROL_STOP, SOCKET_COUNT_MAX } from "../../assembly/layout.ts";
 import { formatListenAddress, type ListenAddress } from "../../server/config/address.ts";
 import { StartError } from "../../server/errors.ts";
 import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
+import { startHeartbeat } from "../../server/heartbeat.ts";
 import { serveWorker } from "../../server/pool.ts";
 import { PROTOCOL_UDP_NATIVE } from "../../wasm/board.ts";
 import { Core } from "../../wasm/core.ts";
@@ -73,6 +74,7 @@ class NativeLoop {
   readonly #receiveHeaders: bigint;
   readonly #sendHeaders: bigint;
   readonly #stopWord: Int32Array;
+  readonly #beat: () => void;
   #errorCount = 0;
 
   constructor(core: Core, latency: LatencyRecorder, sockets: UdpSocket[]) {
@@ -87,12 +89,17 @@ class NativeLoop {
     this.#receiveHeaders = hostBase + BigInt(receiveHeaders);
     this.#sendHeaders = hostBase + BigInt(sendHeaders);
     this.#stopWord = new Int32Array(buffer, CONTROL_STOP, 1);
+    this.#beat = startHeartbeat(core.memory, core.workerIndex);
   }
 
   run(): void {
-    if (this.#sockets.length === 1) this.#runBlocking(this.#sockets[0]!);
-    else this.#runPolling();
-    this.#sockets.forEach((socket) => socket.close());
+    try {
+      if (this.#sockets.length === 1) this.#runBlocking(this.#sockets[0]!);
+      else this.#runPolling();
+    } finally {
+      // Open, they would outlive this worker, and the kernel would go on giving them clients.
+      this.#sockets.forEach((socket) => socket.close());
+    }
   }
 
   #runBlocking(socket: UdpSocket): void {
@@ -136,6 +143,7 @@ class NativeLoop {
   }
 
   #isStopped(): boolean {
+    this.#beat();
     return Atomics.load(this.#stopWord, 0) !== 0;
   }
 }

@@ -8,6 +8,7 @@ import { DATAGRAM_IN_SIZE, DATAGRAM_OUT_SIZE } from "../../assembly/layout.ts";
 import type { ListenAddress } from "../../server/config/address.ts";
 import { StartError } from "../../server/errors.ts";
 import { EXIT_UNAVAILABLE } from "../../server/exit_status.ts";
+import { startHeartbeat } from "../../server/heartbeat.ts";
 import { serveWorker } from "../../server/pool.ts";
 import { PROTOCOL_UDP } from "../../wasm/board.ts";
 import { Core } from "../../wasm/core.ts";
@@ -95,6 +96,7 @@ serveWorker<UdpWorkerStart, never>({
     const core = new Core(shared, { workerIndex, batchSize: SLOT_COUNT });
     latency = new LatencyRecorder(shared, { workerIndex, protocol: PROTOCOL_UDP });
     socket = listen(address);
+    startHeartbeat(shared.memory, workerIndex);
     serving = Promise.all(Array.from({ length: SLOT_COUNT }, (_, slot) => serve(core, slot)));
     // A fault must end the process, not vanish in a promise.
     serving.catch((error) => queueMicrotask(() => reportError(error)));

@@ -8,6 +8,7 @@
  */
 import type { TlsKeyPair } from "../certificate.ts";
 import type { SocketAddress } from "../config/address.ts";
+import { startHeartbeat } from "../heartbeat.ts";
 import { serveWorker } from "../pool.ts";
 import type { HttpCore } from "../../wasm/http_core.ts";
 import { LatencyRecorder } from "../../wasm/latency.ts";
@@ -146,6 +147,7 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
       addresses = given.addresses;
       admit = (conn, admission) => program.createClient(core, conn, { admission, start: given });
       limits = new ConnectionLimits(core, given);
+      startHeartbeat(core.memory, workerIndex);
       Client.prepare(core, new LatencyRecorder(given.core, { workerIndex, protocol }));
       program.begin?.(core);
       ticker = setInterval(tick, TICK_MILLISECONDS);

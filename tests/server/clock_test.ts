@@ -4,6 +4,7 @@ import {
   CONTROL_NOW,
   HOUSEKEEPER_INDEX,
   WORKER_BATCH,
+  WORKER_BEATS,
   WORKER_HEARTBEAT,
   WORKER_SIZE,
   WORKERS,
@@ -113,6 +114,16 @@ Deno.test("a worker that waits for packets does not hang", () => {
   clock.setWorker(0, { batch: 8, heartbeat: 4 });
   clock.ticks(200);
   assert.deepEqual(clock.hung, []);
+});
+
+Deno.test("a worker with a pulse whose event loop does not turn hangs after 15 seconds", () => {
+  using clock = new ManualClock(2);
+  clock.setWorker(0, { batch: 8, heartbeat: 4 });
+  clock.words[(WORKERS + WORKER_BEATS) >> 2] = 1;
+  clock.ticks(75);
+  assert.deepEqual(clock.hung, []);
+  clock.tick();
+  assert.deepEqual(clock.hung, [0]);
 });
 
 Deno.test("a worker that is busy, always in a batch when looked at, does not hang", () => {

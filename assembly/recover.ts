@@ -1,0 +1,71 @@
+/**
+ * What is cleared up after a trap, by the worker that trapped and before it does anything else.
+ *
+ * A trap may strike with a shard's lock held and the shard half changed: nothing in it can be
+ * trusted, so it is emptied, and what hung on it is never used again, nor given back: a block that
+ * hung in two places would be handed out twice. Its peers are known from its header, so the counts
+ * stay right. A trap with a lock of the allocator held leaves nothing to go on with: FAULT_ALLOCATOR
+ * tells the main thread, which ends the process.
+ */
+import {
+  CLASS_LOCK,
+  CLASS_SIZE,
+  CONTROL_CLASSES,
+  CONTROL_FAULT,
+  CONTROL_PAGE_LOCK,
+  COUNT_PEERS_REMOVED,
+  COUNT_SHARDS_EMPTIED,
+  COUNT_TORRENTS_REMOVED,
+  FAULT_ALLOCATOR,
+  SHARD_LOCK,
+  SHARD_PEERS,
+  SHARD_SIZE,
+  SHARD_TORRENTS,
+  SIZE_CLASS_COUNT,
+  WORKER_BATCH,
+  WORKER_HELD_LOCK,
+} from "./layout";
+import {
+  COUNT_PEERS_REMOVED,
+  COUNT_SHARDS_EMPTIED,
+  COUNT_TORRENTS_REMOVED,
+} from "./counter_layout";
+import { count, countMany } from "./counters";
+import { isHeldBy, unlockShard } from "./lock";
+
+const KIND_COUNT: u32 = 3;
+
+/** Gives back what the worker held; it may be called by a worker that holds nothing. */
+export function recover(worker: usize): void {
+  if (holdsAllocatorLock(worker)) {
+    atomic.store<u32>(CONTROL_FAULT, FAULT_ALLOCATOR);
+    return;
+  }
+  const shard: usize = load<u32>(worker, WORKER_HELD_LOCK);
+  if (shard != 0) {
+    emptyShard(worker, shard);
+    unlockShard(worker, shard);
+  }
+  // It holds no pointer into the access rules any more: reloads need not wait for it.
+  atomic.store<u32>(worker, (load<u32>(worker, WORKER_BATCH) + 1) & ~1, WORKER_BATCH);
+}
+
+function holdsAllocatorLock(worker: usize): bool {
+  if (isHeldBy(worker, CONTROL_PAGE_LOCK)) return true;
+  for (let sizeClass: u32 = 0; sizeClass < <u32> SIZE_CLASS_COUNT; ++sizeClass) {
+    if (isHeldBy(worker, CONTROL_CLASSES + sizeClass * CLASS_SIZE + CLASS_LOCK)) return true;
+  }
+  return false;
+}
+
+function emptyShard(worker: usize, shard: usize): void {
+  count(worker, COUNT_SHARDS_EMPTIED);
+  countMany(worker, COUNT_TORRENTS_REMOVED, load<u32>(shard, SHARD_TORRENTS));
+  for (let kind: u32 = 0; kind < KIND_COUNT; ++kind) {
+    countMany(worker, COUNT_PEERS_REMOVED + kind, load<u32>(shard + (kind << 2), SHARD_PEERS));
+  }
+  const contents = SHARD_LOCK + 4;
+  memory.fill(shard + contents, 0, SHARD_SIZE - contents);
+}
+
+if (SHARD_LOCK != 0) ERROR("A shard's header begins with its lock");
