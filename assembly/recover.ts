@@ -4,8 +4,8 @@
  * A trap may strike with a shard's lock held and the shard half changed: nothing in it can be
  * trusted, so it is emptied, and what hung on it is never used again, nor given back: a block that
  * hung in two places would be handed out twice. Its peers are known from its header, so the counts
- * stay right. A trap with a lock of the allocator held leaves nothing to go on with: FAULT_ALLOCATOR
- * tells the main thread, which ends the process.
+ * stay right. A trap with a lock of the allocator held leaves nothing to go on with:
+ * FAULT_ALLOCATOR tells the main thread, which ends the process.
  */
 import {
   CLASS_LOCK,

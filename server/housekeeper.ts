@@ -101,10 +101,18 @@ async function sweepAll(): Promise<void> {
   writeBoard(board, BOARD_SWEPT_AT, Date.now() / 1000);
 }
 
-/**
- * Builds new rules beside the ones in force, swaps them, and frees the old when nobody holds them.
- */
-async function loadRules(question: LoadRules): Promise<LoadedRules> {
+/** Rules that were read and are not in force yet. */
+interface Prepared {
+  rules: Rules;
+  proxies: Rules;
+  loaded: LoadedRules;
+}
+
+let prepared: Prepared | undefined;
+
+/** Builds new rules beside the ones in force. */
+async function prepareRules(question: LoadRules): Promise<void> {
+  dropPrepared();
   const ranges = await readDenyRanges(question);
   const proxies = core.beginRules(ACCESS_OFF, 0, toRanges(question.trustedProxies ?? []));
   let rules: Rules;
@@ -116,13 +124,25 @@ async function loadRules(question: LoadRules): Promise<LoadedRules> {
     core.dropRules(proxies);
     throw error;
   }
-  const infoHashes = core.hashCount(rules);
+  const loaded = { infoHashes: core.hashCount(rules), denyRanges: ranges.count };
+  prepared = { rules, proxies, loaded };
+}
+
+/** Swaps what was prepared in, and frees the old when nobody holds it. */
+async function enforceRules(): Promise<LoadedRules> {
+  if (prepared === undefined) throw new TypeError("No rules were prepared");
+  const { rules, proxies, loaded } = prepared;
+  prepared = undefined;
   const old = [core.swapRules(rules), core.swapProxies(proxies)];
-  writeBoard(board, BOARD_LISTS_LOADED_AT, Date.now() / 1000);
-  writeBoard(board, BOARD_LIST_TORRENTS, infoHashes);
-  writeBoard(board, BOARD_LIST_RANGES, ranges.count);
   if (await allMovedOn()) old.forEach((before) => core.dropRules(before));
-  return { infoHashes, denyRanges: ranges.count };
+  return loaded;
+}
+
+function dropPrepared(): void {
+  if (prepared === undefined) return;
+  core.dropRules(prepared.rules);
+  core.dropRules(prepared.proxies);
+  prepared = undefined;
 }
 
 async function readDenyRanges(question: LoadRules): Promise<DenyRanges> {
@@ -193,7 +213,10 @@ function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-serveWorker<HousekeeperStart, LoadRules>({
+/** What it is asked: to read a list, and then what to do with it. */
+type Question = LoadRules | "enforce" | "drop";
+
+serveWorker<HousekeeperStart, Question>({
   start({ core: shared, workerIndex }) {
     core = new Core(shared, { workerIndex, batchSize: BATCH_SIZE });
     words = new Uint32Array(shared.memory.buffer);
@@ -205,7 +228,8 @@ serveWorker<HousekeeperStart, LoadRules>({
   },
   async answer(question) {
     try {
-      return await loadRules(question);
+      if (question === "enforce") return await enforceRules();
+      return question === "drop" ? dropPrepared() : await prepareRules(question);
     } catch (error) {
       if (error instanceof OutOfMemoryError) throw new StartError(error.message, EXIT_CONFIG);
       throw error;

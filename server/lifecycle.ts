@@ -19,8 +19,10 @@ export interface Tracker<TConfig = void> {
   /**
    * Takes over what may change while it serves, and reads lists and certificates again; rejects,
    * and changes nothing, when they are wrong.
+   * @param config What is to be in force: what cannot change is as it was.
+   * @param wanted What the file says, where that is more.
    */
-  reload(config: TConfig): Promise<void>;
+  reload(config: TConfig, wanted?: TConfig): Promise<void>;
   /** Is told how a reload went, whoever failed at it. */
   countReload?(isDone: boolean): void;
   /** Answers what it has begun to, and lets go of its sockets. */

@@ -15,6 +15,14 @@ export interface Place<TAddress extends SocketAddress = SocketAddress> {
   addresses: TAddress[];
 }
 
+/** A reload that was found good. */
+export interface Reload {
+  /** Takes it over; whoever cannot after all has changed nothing. */
+  apply(): void | Promise<void>;
+  /** Goes back to what was in force, because another could not. */
+  undo(): void | Promise<void>;
+}
+
 /** How one protocol serves. */
 export interface Service<TConfig> {
   /** In the log, such as `udp`. */
@@ -34,8 +42,8 @@ export interface Service<TConfig> {
   writeSettings(memory: WebAssembly.Memory, config: TConfig): void;
   /** Starts its workers; resolves once they serve. */
   startWorkers(place: Place): Promise<void>;
-  /** Takes over what may change; the access list is reloaded before. */
-  reload?(config: TConfig): Promise<void>;
+  /** Looks whether it can take over what may change, and changes nothing; rejects if not. */
+  prepareReload?(config: TConfig): Promise<Reload>;
   /** How a key of its own configuration is called in the file that was loaded. */
   keyOf?(key: string): string;
 }
@@ -58,9 +66,10 @@ export function partOf<TWhole, TPart>(
       const part = select(whole);
       if (part !== undefined) service.writeSettings(memory, part);
     },
-    async reload(whole) {
+    async prepareReload(whole) {
       const part = select(whole);
-      if (part !== undefined) await service.reload?.(part);
+      const nothing: Reload = { apply: () => {}, undo: () => {} };
+      return part === undefined ? nothing : await service.prepareReload?.(part) ?? nothing;
     },
   };
 }

@@ -29,7 +29,7 @@ import { getLogger } from "./log.ts";
 import { startMetrics } from "./metrics/start.ts";
 import { type Seat, WorkerPool } from "./pool.ts";
 import { Deaths } from "./deaths.ts";
-import type { Service } from "./service.ts";
+import type { Reload, Service } from "./service.ts";
 import { startStatistics } from "./statistics.ts";
 import { claimUnixSocket } from "./unix_socket.ts";
 
@@ -75,21 +75,30 @@ export async function startTracker<TConfig extends SharedConfig>(
     const housekeeper = await startHousekeeper(pool, core, config);
     // Early, so that who asks can see that it is alive and not ready yet.
     await showMetrics(config, { pool, core, services });
-    await loadRules(housekeeper, rulesOf(config, services));
+    await prepareRules(housekeeper, rulesOf(config, services));
+    await enforceRules(housekeeper, config);
     const listening = await startServices(services, { pool, core });
     writeBoard(core.board, BOARD_READY, 1);
-    const stopStatistics = startStatistics(core.memory, {
-      log: getLogger("statistics"),
-      intervalSeconds: config.statistics.interval,
-      knowsKernelDrops: services.some(({ knowsKernelDrops }) => knowsKernelDrops),
-    });
+    const knowsKernelDrops = services.some((service) => service.knowsKernelDrops);
+    const startLines = ({ statistics }: TConfig) =>
+      startStatistics(core.memory, {
+        log: getLogger("statistics"),
+        intervalSeconds: statistics.interval,
+        knowsKernelDrops,
+      });
+    let stopStatistics = startLines(config);
+    let statisticsInterval = config.statistics.interval;
     return {
       addresses: listening.map(({ address }) => address),
       failed: pool.failed,
-      async reload(fresh) {
-        refuseNewPaths(config, fresh);
-        await loadRules(housekeeper, rulesOf(fresh, services));
-        for (const service of services) await service.reload?.(fresh);
+      async reload(fresh, wanted = fresh) {
+        refuseNewPaths(config, wanted);
+        await reloadAll(fresh, { housekeeper, services });
+        writeAllSettings(core.memory, fresh, services);
+        if (fresh.statistics.interval === statisticsInterval) return;
+        statisticsInterval = fresh.statistics.interval;
+        stopStatistics();
+        stopStatistics = startLines(fresh);
       },
       countReload(isDone) {
         countOnBoard(core.board, isDone ? BOARD_RELOADS : BOARD_RELOADS_FAILED);
@@ -106,6 +115,31 @@ export async function startTracker<TConfig extends SharedConfig>(
     clock.stop();
     throw error;
   }
+}
+
+/** Reads and judges everything, then takes everything over; a failure leaves all as it was. */
+async function reloadAll<TConfig extends SharedConfig>(
+  config: TConfig,
+  { housekeeper, services }: { housekeeper: Seat; services: readonly Service<TConfig>[] },
+): Promise<void> {
+  await prepareRules(housekeeper, rulesOf(config, services));
+  const applied: Reload[] = [];
+  try {
+    const reloads: Reload[] = [];
+    for (const service of services) {
+      const reload = await service.prepareReload?.(config);
+      if (reload !== undefined) reloads.push(reload);
+    }
+    for (const reload of reloads) {
+      await reload.apply();
+      applied.push(reload);
+    }
+  } catch (error) {
+    for (const reload of applied) await reload.undo();
+    await housekeeper.ask("drop");
+    throw error;
+  }
+  await enforceRules(housekeeper, config);
 }
 
 function refuseTooMany(workerCount: number): void {
@@ -238,12 +272,19 @@ function rulesOf<TConfig extends SharedConfig>(
   };
 }
 
-async function loadRules(housekeeper: Seat, question: LoadRules): Promise<void> {
-  const loaded = await housekeeper.ask(question) as LoadedRules;
-  if (question.mode === "off" && loaded.denyRanges === 0) return;
+/** Has the list read and kept beside the one in force. */
+async function prepareRules(housekeeper: Seat, question: LoadRules): Promise<void> {
+  await housekeeper.ask(question);
+}
+
+/** Puts the list that was prepared in force. */
+async function enforceRules(housekeeper: Seat, config: SharedConfig): Promise<void> {
+  const loaded = await housekeeper.ask("enforce") as LoadedRules;
+  const { mode } = config.access_list;
+  if (mode === "off" && loaded.denyRanges === 0) return;
   getLogger("access").info(
     "Access list is {mode} with {infoHashes} torrents; {denyRanges} ranges of clients are denied",
-    { mode: question.mode, ...loaded },
+    { mode, ...loaded },
   );
 }
 

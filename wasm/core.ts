@@ -42,6 +42,7 @@ import type { SharedCore } from "./memory.ts";
 
 interface Exports {
   startWorker(index: number, batchSize: number): number;
+  recover(index: number): void;
   answerOne(index: number, slot: number, byteLength: number): number;
   prepareBatch(index: number): void;
   answerBatch(index: number, socketIndex: number, datagramCount: number): number;

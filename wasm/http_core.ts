@@ -68,7 +68,10 @@ const COUNTS_LENGTH_MAX = 160;
 /** Everything else of an answer, its head included. */
 const ANSWER_REST_MAX = 2_048;
 
-/** Writes the settings; before the first worker starts, as they say how large an answer can be. */
+/**
+ * Writes the settings; before the first worker starts, as they say how large an answer can be, and
+ * at a reload.
+ */
 export function writeHttpSettings(memory: WebAssembly.Memory, settings: HttpSettings): void {
   const words = new Uint32Array(memory.buffer);
   const answerMax = ANSWER_REST_MAX +
@@ -86,12 +89,12 @@ export function writeHttpSettings(memory: WebAssembly.Memory, settings: HttpSett
     [CONTROL_HTTP_DEFAULT_PEERS, settings.defaultPeers],
     [CONTROL_HTTP_MAX_REQUESTS, settings.maxRequestsPerConnection],
     [CONTROL_HTTP_OPTIONS, options],
-    [CONTROL_HTTP_ANSWER_MAX, answerMax],
-    [
-      CONTROL_HTTP_SLICE_SIZE,
-      Math.max(SLICE_SIZE_MIN, Math.ceil(answerMax / PAGE_SIZE) * PAGE_SIZE),
-    ],
   ];
+  // Slices are there already at a reload: it may only ask for less than the start did.
+  if (Atomics.load(words, CONTROL_HTTP_SLICE_SIZE >> 2) === 0) {
+    const sliceSize = Math.max(SLICE_SIZE_MIN, Math.ceil(answerMax / PAGE_SIZE) * PAGE_SIZE);
+    values.push([CONTROL_HTTP_ANSWER_MAX, answerMax], [CONTROL_HTTP_SLICE_SIZE, sliceSize]);
+  }
   for (const [address, value] of values) Atomics.store(words, address >> 2, value);
 }
 

@@ -37,7 +37,7 @@ export async function httpService(
     peerIds: config.protocol.peer_ids,
     writeSettings,
     workerUrl: new URL("./worker.ts", import.meta.url),
-    idleSeconds: config.network.keep_alive_timeout,
+    idleSeconds: ({ network }) => network.keep_alive_timeout,
   });
 }
 

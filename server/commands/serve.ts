@@ -1,6 +1,6 @@
 /** What the commands that run a tracker do: configuration → listeners → wait for a signal. */
 
-import { changedKeys, type FileKind, loadConfig, printConfig } from "../config/mod.ts";
+import { applyReload, type Change, type FileKind, loadConfig, printConfig } from "../config/mod.ts";
 import { StartError } from "../errors.ts";
 import { EXIT_OK } from "../exit_status.ts";
 import { runTracker, type Tracker } from "../lifecycle.ts";
@@ -8,9 +8,6 @@ import { configureLog, getLogger, type LogFormat, type Logger, type LogLevel } f
 import { type PermissionNeed, requirePermissions } from "../permissions.ts";
 import { printError, printOut } from "../print.ts";
 import type { TrackerArguments } from "./tracker_options.ts";
-
-/** Keys that take effect at a reload; the others wait for the next start. */
-const RELOADED_KEYS = /^(log_level|log_format|access_list\..*|(http\.)?network\.trusted_proxies)$/;
 
 /** What the commands that run a tracker differ in. */
 export interface Served<TConfig> {
@@ -41,15 +38,14 @@ export async function serve<TConfig extends LogSettings>(
   }
   requirePermissions(served.permissions(config));
   const log = applyLogSettings(config, warnings);
+  let current = config;
   const reload = async (tracker: Tracker<TConfig>) => {
-    const fresh = await load();
-    await tracker.reload(fresh.config);
-    applyLogSettings(fresh.config, fresh.warnings);
-    for (const key of changedKeys(config, fresh.config)) {
-      if (!RELOADED_KEYS.test(key)) {
-        log.warn("A new {key} takes effect at the next start", { key });
-      }
-    }
+    const { config: fresh, warnings } = await load();
+    const { config: next, changes } = applyReload(kind, { started: config, current, fresh });
+    await tracker.reload(next, fresh);
+    current = next;
+    applyLogSettings(next, warnings);
+    tellChanges(changes);
   };
   const start = async () => {
     try {
@@ -61,6 +57,26 @@ export async function serve<TConfig extends LogSettings>(
     }
   };
   return await runTracker({ log, start, reload });
+}
+
+/** Says of every key that differs whether it is in force now, or will be. */
+function tellChanges(changes: Change[]): void {
+  const log = getLogger();
+  for (const { key, from, to, isApplied } of changes) {
+    const values = { key, from: inspect(key, from), to: inspect(key, to) };
+    if (isApplied) log.info("{key} is now {to}, no longer {from}", values);
+    else log.warn("A new {key} takes effect at the next start: {to} instead of {from}", values);
+  }
+}
+
+const SECRET = /token|secret|password/;
+const VALUE_LENGTH_MAX = 200;
+
+/** The value as the file has it; a secret stays one. */
+function inspect(key: string, value: unknown): string {
+  if (SECRET.test(key)) return "(not shown)";
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > VALUE_LENGTH_MAX ? text.slice(0, VALUE_LENGTH_MAX) + "…" : text;
 }
 
 function applyLogSettings(config: LogSettings, warnings: string[]): Logger {

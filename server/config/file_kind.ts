@@ -1,6 +1,7 @@
 /** What the loader has to know about one kind of configuration file. */
 
 import type * as v from "valibot";
+import type { Reloads } from "./reload.ts";
 
 /** A mistake, or something odd, that only shows when several keys are seen together. */
 export interface Finding {
@@ -21,6 +22,8 @@ export interface FileKind<TConfig> {
   needless: Readonly<Record<string, string>>;
   /** Derives defaults that follow from other keys. */
   complete?(config: TConfig, isGiven: (key: string) => boolean): void;
+  /** How a key of this file's own takes effect at a reload; nothing for a shared one. */
+  reloads?(key: string): Reloads | undefined;
   /** Compares keys with each other; all values are valid by themselves. */
   check(config: TConfig): Finding[];
 }

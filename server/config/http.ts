@@ -193,6 +193,15 @@ const NEEDLESS: Record<string, string> = {
   "cleaning.max_connection_idle": "set network.keep_alive_timeout",
 };
 
+/** Keys that take effect at a reload. */
+const RELOADED = new RegExp(
+  "^(protocol\\.(default_peers|peer_announce_interval|min_announce_interval|same_family_only|" +
+    "external_ip|cors)|network\\.(keep_alive|keep_alive_timeout|request_timeout|" +
+    "max_requests_per_connection|max_connections_per_address))$",
+);
+/** Those for which memory was reserved at the start. */
+const RESERVED = /^(protocol\.(max_peers|max_scrape_torrents)|network\.max_connections)$/;
+
 /** How `http` configurations are loaded, printed and checked. */
 export const HTTP_FILE: FileKind<HttpConfig> = {
   command: "http",
@@ -213,6 +222,11 @@ export const HTTP_FILE: FileKind<HttpConfig> = {
         network.max_connections,
       );
     }
+  },
+
+  reloads(key) {
+    if (RELOADED.test(key)) return "yes";
+    return RESERVED.test(key) ? "up to the start's" : undefined;
   },
 
   check(config) {

@@ -6,6 +6,7 @@ export { changedKeys } from "./diff.ts";
 export type { FileKind, Finding } from "./file_kind.ts";
 export { HTTP_FILE, HTTP_SCHEMA, type HttpConfig } from "./http.ts";
 export { loadConfig, type Loaded, type LoadOptions, parseConfig } from "./load.ts";
+export { applyReload, type Change } from "./reload.ts";
 export { printConfig } from "./print.ts";
 export { UDP_FILE, UDP_SCHEMA, type UdpConfig } from "./udp.ts";
 export {

@@ -9,6 +9,7 @@
 import type * as v from "valibot";
 import type { FileKind, Finding } from "./file_kind.ts";
 import { HTTP_FILE, type HttpConfig, httpKeys } from "./http.ts";
+import { howReloads, type Reloads } from "./reload.ts";
 import { file, optionalTable, table } from "./schema.ts";
 import {
   accessList,
@@ -61,6 +62,8 @@ interface Part {
   needless: Readonly<Record<string, string>>;
   complete(config: TrackerConfig, isGiven: (key: string) => boolean): void;
   check(config: TrackerConfig): Finding[];
+  /** How a key of the protocol's own file reloads. */
+  reloads(key: string): Reloads;
 }
 
 const PARTS: Part[] = [part("udp", UDP_FILE, udpOf), part("http", HTTP_FILE, httpOf)];
@@ -79,6 +82,7 @@ function part<TConfig>(
       const own = select(config);
       if (own !== undefined) kind.complete?.(own, (key) => isGiven(keyOf(protocol, key)));
     },
+    reloads: (key) => howReloads(kind as FileKind<unknown>, key),
     check(config) {
       const own = select(config);
       if (own === undefined) return [];
@@ -107,6 +111,11 @@ export const TRACKER_FILE: FileKind<TrackerConfig> = {
 
   complete(config, isGiven) {
     for (const part of PARTS) part.complete(config, isGiven);
+  },
+
+  reloads(key) {
+    const part = PARTS.find(({ protocol }) => key.startsWith(`${protocol}.`));
+    return part?.reloads(key.slice(part.protocol.length + 1));
   },
 
   check(config) {

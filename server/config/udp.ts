@@ -148,6 +148,8 @@ export const UDP_FILE: FileKind<UdpConfig> = {
     );
   },
 
+  reloads: (key) => key.startsWith("protocol.") ? "yes" : undefined,
+
   check(config) {
     return [...findErrors(config), ...findWarnings(config)];
   },

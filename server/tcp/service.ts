@@ -5,7 +5,9 @@ import { formatSocketAddress, type SocketAddress } from "../config/address.ts";
 import { getLogger } from "../log.ts";
 import type { Seat } from "../pool.ts";
 import { countWorkers, type Place, type Service } from "../service.ts";
-import type { TcpWorkerStart } from "./worker.ts";
+import type { TimeLimits } from "./client_connection.ts";
+import type { Limits } from "./connection_limits.ts";
+import type { TcpWorkerChange, TcpWorkerStart } from "./worker.ts";
 
 /** The part of a configuration that they share. */
 export interface TcpConfig {
@@ -32,7 +34,7 @@ export interface TcpServiceOptions<TConfig> {
   writeSettings(memory: WebAssembly.Memory, config: TConfig): void;
   /** The file of its workers. */
   workerUrl: URL;
-  idleSeconds: number;
+  idleSeconds: number | ((config: TConfig) => number);
   /** What its workers are told besides. */
   also?: Record<string, number | boolean>;
 }
@@ -48,7 +50,7 @@ export async function tcpService<TConfig extends TcpConfig>(
   const { name, takeOver, peerIds, writeSettings } = options;
   const workerCount = countWorkers(config.socket_workers);
   const workers: Seat[] = [];
-  const current = { tls: await loadTls(config) };
+  const current: Current<TConfig> = { config, tls: await loadTls(config) };
   let board: SharedArrayBuffer;
   return {
     name,
@@ -63,18 +65,62 @@ export async function tcpService<TConfig extends TcpConfig>(
     async startWorkers(place) {
       board = place.core.board;
       tellExpiry(board, name, current.tls);
-      workers.push(...await startWorkers(place, { config, workerCount, current, options }));
+      workers.push(...await startWorkers(place, { workerCount, current, options }));
     },
-    async reload() {
-      if (current.tls === undefined) return;
+    prepareReload: async (fresh) => {
+      const before = { ...current };
       // The files that the start named: other paths take effect at the next start.
-      const loaded = await loadTls(config);
-      if (loaded!.cert === current.tls.cert && loaded!.key === current.tls.key) return;
-      current.tls = loaded;
-      tellExpiry(board, name, loaded);
-      await Promise.all(workers.map((worker) => worker.ask(loaded)));
-      getLogger(name).info("New connections get the new certificate");
+      const tls = await loadTls(fresh);
+      const next = { config: fresh, tls };
+      return {
+        apply: () => tellWorkers(before, next),
+        undo: () => tellWorkers(next, before),
+      };
     },
+  };
+
+  /** All of them or none: who has changed when another cannot changes back. */
+  async function tellWorkers(from: Current<TConfig>, to: Current<TConfig>): Promise<void> {
+    const hasNewTls = from.tls?.cert !== to.tls?.cert || from.tls?.key !== to.tls?.key;
+    const message = (state: Current<TConfig>): TcpWorkerChange => ({
+      limits: limitsOf(state.config, { workerCount, options }),
+      tls: hasNewTls ? state.tls : undefined,
+    });
+    Object.assign(current, to);
+    const outcomes = await Promise.allSettled(workers.map((worker) => worker.ask(message(to))));
+    const failure = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failure !== undefined) {
+      Object.assign(current, from);
+      const changed = workers.filter((_, index) => outcomes[index]!.status === "fulfilled");
+      await Promise.allSettled(changed.map((worker) => worker.ask(message(from))));
+      throw failure.reason;
+    }
+    if (!hasNewTls) return;
+    tellExpiry(board, name, to.tls);
+    getLogger(name).info("New connections get the new certificate");
+  }
+}
+
+/** What is in force: also for a worker that takes a dead one's place. */
+interface Current<TConfig> {
+  config: TConfig;
+  tls: TlsKeyPair | undefined;
+}
+
+/** A worker's part of the limits: the kernel spreads connections evenly. */
+function limitsOf<TConfig extends TcpConfig>(
+  config: TConfig,
+  about: { workerCount: number; options: TcpServiceOptions<TConfig> },
+): Limits & TimeLimits {
+  const { network } = config;
+  const { idleSeconds } = about.options;
+  const share = (limit: number) => Math.ceil(limit / about.workerCount);
+  return {
+    maxConnections: share(network.max_connections),
+    maxConnectionsPerAddress: share(network.max_connections_per_address),
+    proxyProtocol: network.proxy_protocol,
+    idleSeconds: typeof idleSeconds === "number" ? idleSeconds : idleSeconds(config),
+    requestSeconds: network.request_timeout,
   };
 }
 
@@ -95,16 +141,12 @@ function tellExpiry(board: SharedArrayBuffer, name: string, tls: TlsKeyPair | un
 async function startWorkers<TConfig extends TcpConfig>(
   { pool, core, firstWorker, addresses }: Place,
   about: {
-    config: TConfig;
     workerCount: number;
-    current: { tls: TlsKeyPair | undefined };
+    current: Current<TConfig>;
     options: TcpServiceOptions<TConfig>;
   },
 ): Promise<Seat[]> {
-  const { config, workerCount, current, options } = about;
-  const { network } = config;
-  // The kernel spreads connections evenly, so each worker has its part of the limits.
-  const share = (limit: number) => Math.ceil(limit / workerCount);
+  const { workerCount, current, options } = about;
   const started = Array.from({ length: workerCount }, (_, index) => {
     const served = addresses.filter((address, addressIndex) =>
       !("path" in address) || addressIndex % workerCount === index
@@ -119,11 +161,7 @@ async function startWorkers<TConfig extends TcpConfig>(
           workerIndex: firstWorker + index,
           addresses: served,
           tls: current.tls, // one that takes a dead one's place begins with the certificate of then
-          maxConnections: share(network.max_connections),
-          maxConnectionsPerAddress: share(network.max_connections_per_address),
-          proxyProtocol: network.proxy_protocol,
-          idleSeconds: options.idleSeconds,
-          requestSeconds: network.request_timeout,
+          ...limitsOf(current.config, { workerCount, options }),
           ...options.also,
         } satisfies TcpWorkerStart;
       },

@@ -26,6 +26,13 @@ export interface TcpWorkerStart extends Limits, TimeLimits {
   tls?: TlsKeyPair;
 }
 
+/** What a reload changes. */
+export interface TcpWorkerChange {
+  limits: Limits & TimeLimits;
+  /** Absent: the certificate is as it was. */
+  tls?: TlsKeyPair;
+}
+
 /** What a protocol does in such a worker. */
 export interface TcpProgram<TStart extends TcpWorkerStart, TCore extends HttpCore> {
   /** A PROTOCOL_* number: whose requests are timed. */
@@ -53,6 +60,7 @@ const DRAIN_MILLISECONDS = 800;
 let addresses: SocketAddress[];
 let admit: (conn: Deno.Conn, admission: Admission) => Client;
 let limits: ConnectionLimits;
+let shared: Limits & TimeLimits;
 let listeners: Deno.Listener[] = [];
 let ticker: ReturnType<typeof setInterval>;
 let isStopping = false;
@@ -139,12 +147,13 @@ async function drain(): Promise<void> {
 export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
   program: TcpProgram<TStart, TCore>,
 ): void {
-  serveWorker<TStart, TlsKeyPair>({
+  serveWorker<TStart, TcpWorkerChange>({
     start(given) {
       const core = program.createCore(given);
       const { workerIndex } = given;
       const { protocol } = program;
       addresses = given.addresses;
+      shared = given; // whoever looks at the limits looks here
       admit = (conn, admission) => program.createClient(core, conn, { admission, start: given });
       limits = new ConnectionLimits(core, given);
       startHeartbeat(core.memory, workerIndex);
@@ -154,10 +163,13 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
       listen(given.tls);
     },
     /** New listeners with another certificate take over; connections go on with what they have. */
-    answer(tls) {
-      const before = listeners;
-      listen(tls);
-      closeListeners(before);
+    answer({ limits, tls }) {
+      if (tls !== undefined) {
+        const before = listeners;
+        listen(tls);
+        closeListeners(before);
+      }
+      Object.assign(shared, limits);
     },
     async stop() {
       if (isStopping) return;

@@ -1,5 +1,5 @@
 /**
- * Traps in a whole tracker under load: workers die, others take their places, and all shards answer.
+ * Traps in a whole tracker under load: workers die, others take their places, all shards answer.
  *
  * The trackers run in this process, so that the test can spoil their memory as a fault would.
  */
