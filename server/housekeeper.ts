@@ -134,6 +134,9 @@ async function enforceRules(): Promise<LoadedRules> {
   const { rules, proxies, loaded } = prepared;
   prepared = undefined;
   const old = [core.swapRules(rules), core.swapProxies(proxies)];
+  writeBoard(board, BOARD_LISTS_LOADED_AT, Date.now() / 1000);
+  writeBoard(board, BOARD_LIST_TORRENTS, loaded.infoHashes);
+  writeBoard(board, BOARD_LIST_RANGES, loaded.denyRanges);
   if (await allMovedOn()) old.forEach((before) => core.dropRules(before));
   return loaded;
 }
