@@ -15,9 +15,12 @@ import {
   CONTROL_PROXIES,
   CONTROL_RULES,
   CONTROL_TABLE_KEY,
+  DETAILS,
   KIND_IPV4,
   OK,
   PAGE_SIZE,
+  RULES_CONSUMED,
+  RULES_HAS_DETAILS,
   RULES_HASH_COUNT,
   RULES_HASH_SLOTS,
   RULES_HASHES,
@@ -37,6 +40,7 @@ import {
 import { copyInfoHash, equalInfoHash, hexDigit, loadWire32, loadWire64 } from "./bytes";
 import { sipHash } from "./hash";
 import { givePages, pagesFor, takeReservedPages } from "./memory";
+import { dropDetails, isExpired } from "./rule_details";
 
 const INFO_HASH_SIZE: u32 = 20;
 const NEW_LINE: u32 = 0x0a;
@@ -76,9 +80,11 @@ export function isAllowed(rules: usize, infoHash: usize): bool {
 }
 
 function isListed(rules: usize, infoHash: usize): bool {
-  if (isZero(infoHash)) return load<u32>(rules, RULES_ZERO_LISTED) != 0;
   const slotCount = load<u32>(rules, RULES_HASH_SLOTS);
-  return slotCount != 0 && !isZero(findSlot(rules, slotCount, infoHash));
+  const isListed = isZero(infoHash)
+    ? load<u32>(rules, RULES_ZERO_LISTED) != 0
+    : slotCount != 0 && !isZero(findSlot(rules, slotCount, infoHash));
+  return isListed && !isExpired(rules, infoHash);
 }
 
 /** The slot that holds the hash, or the empty one where it would go; a quarter is always empty. */
@@ -162,6 +168,7 @@ export function beginRules(
 
 /** Gives rules back that are not, or no longer, in force. */
 export function dropRules(worker: usize, rules: usize): void {
+  dropDetails(worker, rules);
   givePages(worker, rules, load<u32>(rules, RULES_PAGES));
 }
 
@@ -182,18 +189,33 @@ export function swapProxies(rules: usize): usize {
 /**
  * Reads the next piece of a list: one hexadecimal info hash a line; blank lines, comments behind
  * `#`, blanks around it and CRLF are let through. A last piece of 0 bytes ends the last line.
- * @returns `OK`, or `BAD_LINE`: RULES_LINE holds its number, RULES_PARTIAL its beginning.
+ * @returns `OK`; `BAD_LINE`: RULES_LINE holds its number, RULES_PARTIAL its beginning; or `DETAILS`
+ * behind a line that says more: RULES_PARTIAL holds its info hash, 20 bytes, and from byte 40 on
+ * the text, and the caller goes on with the RULES_CONSUMED bytes behind it.
  */
 export function readRules(rules: usize, ptr: usize, byteLength: u32): i32 {
   const line = rules + RULES_PARTIAL;
+  const start = ptr;
   let lineLength = load<u32>(rules, RULES_PARTIAL_LENGTH);
-  if (byteLength == 0) return lineLength == 0 ? OK : readLine(rules, line, lineLength);
+  store<u32>(rules, 0, RULES_CONSUMED);
+  if (load<u32>(rules, RULES_HAS_DETAILS) != 0) {
+    store<u32>(rules, 0, RULES_HAS_DETAILS);
+    lineLength = 0;
+  }
+  if (byteLength == 0) {
+    const status = lineLength == 0 ? OK : readLine(rules, line, lineLength);
+    if (status == DETAILS) store<u32>(rules, 1, RULES_HAS_DETAILS);
+    return status;
+  }
   for (let end = ptr + byteLength; ptr < end; ++ptr) {
     const code: u32 = load<u8>(ptr);
     if (code == NEW_LINE) {
-      if (readLine(rules, line, lineLength) != OK) {
+      const status = readLine(rules, line, lineLength);
+      if (status != OK) {
         store<u32>(rules, lineLength, RULES_PARTIAL_LENGTH);
-        return BAD_LINE;
+        store<u32>(rules, ptr + 1 - start, RULES_CONSUMED);
+        if (status == DETAILS) store<u32>(rules, 1, RULES_HAS_DETAILS);
+        return status;
       }
       lineLength = 0;
     } else if (lineLength == 0 && isBlank(code)) {
@@ -217,7 +239,12 @@ function readLine(rules: usize, line: usize, lineLength: u32): i32 {
   while (end < lineLength && load<u8>(line + end) != COMMENT) ++end;
   while (end > start && isBlank(load<u8>(line + end - 1))) --end;
   if (end == start) return OK;
-  if (end - start != INFO_HASH_SIZE << 1) return BAD_LINE;
+  const digits = INFO_HASH_SIZE << 1;
+  // Blanks before the hash are never stored, so a line with details begins with it.
+  if (end - start > digits && isBlank(load<u8>(line + start + digits))) {
+    return addHash(rules, line + start) ? DETAILS : BAD_LINE;
+  }
+  if (end - start != digits) return BAD_LINE;
   return addHash(rules, line + start) ? OK : BAD_LINE;
 }
 

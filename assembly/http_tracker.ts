@@ -85,6 +85,7 @@ import {
   WORKER_QUERY,
 } from "./layout";
 import { isAllowed } from "./access_rules";
+import { reasonOf } from "./rule_details";
 import {
   announceBoth,
   scrape,
@@ -139,7 +140,10 @@ export function answerAnnounce(
     return fail(worker, COUNT_ERROR_PORT, HTTP_TEXT_PORT, out);
   }
   if (!isAllowed(rules, worker + WORKER_INFO_HASHES)) {
-    return fail(worker, COUNT_ERROR_NOT_ALLOWED, HTTP_TEXT_NOT_ALLOWED, out);
+    const reason = reasonOf(rules, worker + WORKER_INFO_HASHES);
+    return reason == 0
+      ? fail(worker, COUNT_ERROR_NOT_ALLOWED, HTTP_TEXT_NOT_ALLOWED, out)
+      : failWith(worker, COUNT_ERROR_NOT_ALLOWED, reason, out, true);
   }
   const request = worker + WORKER_ANNOUNCE;
   fillAnnounce(worker, request, query, client);
@@ -335,12 +339,24 @@ export function answerScrape(
  * a mistake of the client's will be one for ever (BEP 31).
  */
 function fail(worker: usize, counter: u32, text: u32, out: usize): usize {
+  const slot: usize = HTTP_TEXTS + text * HTTP_TEXT_SIZE;
+  return failWith(worker, counter, slot, out, text == HTTP_TEXT_NOT_ALLOWED);
+}
+
+/** @param slot Address of a u8 length and the text. */
+function failWith(
+  worker: usize,
+  counter: u32,
+  slot: usize,
+  out: usize,
+  mayChange: bool,
+): usize {
   count(worker, counter);
   count(worker, COUNT_ERROR_SENT);
   out = writeText(out, HTTP_TEXT_FAILURE);
-  out = writeString(out, HTTP_TEXTS + text * HTTP_TEXT_SIZE + 1, textLength(text));
+  out = writeString(out, slot + 1, load<u8>(slot));
   out = writeIntervals(worker, out);
-  if (text != HTTP_TEXT_NOT_ALLOWED) out = writeText(out, HTTP_TEXT_RETRY_NEVER);
+  if (!mayChange) out = writeText(out, HTTP_TEXT_RETRY_NEVER);
   store<u8>(out++, END);
   return out;
 }

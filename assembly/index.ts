@@ -53,6 +53,7 @@ import { take } from "./memory";
 import * as native from "./native";
 import * as outbox from "./outbox";
 import * as recoverFrom from "./recover";
+import * as details from "./rule_details";
 import * as sweep from "./sweep";
 import { hashInfoHash } from "./torrent_table";
 import { ANNOUNCE_REQUEST_INFO_HASH, answerDatagram } from "./udp";
@@ -300,6 +301,11 @@ export function beginRules(
 /** Reads the next piece of the list at `ptr`, 0 bytes at its end; `OK` or `BAD_LINE`. */
 export function readRules(rulesPtr: u32, ptr: u32, byteLength: u32): i32 {
   return rules.readRules(rulesPtr, ptr, byteLength);
+}
+
+/** Takes room for the details of entries; returns its address, or 0 when memory is full. */
+export function beginDetails(index: u32, rulesPtr: u32, count: u32, byteLength: u32): u32 {
+  return details.beginDetails(workerPtr(index), rulesPtr, count, byteLength);
 }
 
 /** Puts rules in force; returns the ones before. */

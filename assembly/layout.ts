@@ -15,6 +15,7 @@ export const CONTROL_NOW = 64; // u32 seconds since the process started, written
 export const CONTROL_STOP = 68; // u32, not 0: workers leave their loops
 export const CONTROL_SWEEP_SECONDS = 72; // u32, cleaning interval
 export const CONTROL_FAULT = 76; // u32 FAULT_*: why a trap cannot be cleared up
+export const CONTROL_UNIX_TIME = 80; // u32 seconds since 1970, for what the access list dates
 
 export const CONTROL_MAX_PEER_AGE = 128; // u32 seconds
 export const CONTROL_MAX_CONNECTION_AGE = 132; // u32 seconds
@@ -227,9 +228,20 @@ export const RULES_IPV6 = 32; // address of sorted [first, last] pairs, 16 bytes
 export const RULES_IPV6_COUNT = 36; // u32
 export const RULES_LINE = 40; // u32, last line read
 export const RULES_PARTIAL_LENGTH = 44; // u32 bytes of an unfinished line, kept in RULES_PARTIAL
-export const RULES_PARTIAL = 64; // RULES_PARTIAL_MAX bytes
-export const RULES_PARTIAL_MAX = 192;
+export const RULES_DETAILS = 48; // address of DETAIL records sorted by info hash, 0 = none
+export const RULES_DETAIL_COUNT = 52; // u32
+export const RULES_DETAIL_PAGES = 56; // u32
+export const RULES_CONSUMED = 60; // u32 bytes of the piece up to a line with details
+export const RULES_HAS_DETAILS = 64; // u32, 1: what is in RULES_PARTIAL has been read
+export const RULES_PARTIAL = 68; // RULES_PARTIAL_MAX bytes
+export const RULES_PARTIAL_MAX = 188;
 export const RULES_HEADER_SIZE = 256;
+
+// DETAIL of an entry; texts that they share lie behind them: u8 length, then UTF-8.
+export const DETAIL_INFO_HASH = 0; // 20 bytes
+export const DETAIL_UNTIL = 20; // u32 seconds since 1970, 0 = for ever
+export const DETAIL_REASON = 24; // address of a text, 0 = none
+export const DETAIL_SIZE = 28;
 
 export const ACCESS_OFF = 0;
 export const ACCESS_BLACK = 1;
@@ -265,4 +277,5 @@ export const FAULT_OUTBOX = 2; // or with the lock of an outbox, or of a list of
 export const OK = 0;
 export const FULL = -1; // no memory left for what was asked
 export const BAD_LINE = -2; // RULES_LINE says which
+export const DETAILS = 1; // of readRules(): a line says more than its info hash
 export const LIMIT = -3; // a structural bound was met (docs/MEMORY.md)

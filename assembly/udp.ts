@@ -61,6 +61,7 @@ import {
   WORKER_URL_DATA,
 } from "./layout";
 import { isAllowed, isDenied } from "./access_rules";
+import { reasonOf } from "./rule_details";
 import { announce, scrape, scrapedCompleted, scrapedLeechers, scrapedSeeders } from "./announce";
 import { copyShort, loadWire16, loadWire32, loadWire64, storeWire32, storeWire64 } from "./bytes";
 import { checkConnectionId, ID_EXPIRED, ID_FORGED, issueConnectionId } from "./connection_id";
@@ -185,7 +186,10 @@ function answerAnnounce(
     return answerError(worker, COUNT_ERROR_PORT, TEXT_PORT, out);
   }
   if (!isAllowed(rules, data + ANNOUNCE_REQUEST_INFO_HASH)) {
-    return answerError(worker, COUNT_ERROR_NOT_ALLOWED, TEXT_NOT_ALLOWED, out);
+    const reason = reasonOf(rules, data + ANNOUNCE_REQUEST_INFO_HASH);
+    return reason == 0
+      ? answerError(worker, COUNT_ERROR_NOT_ALLOWED, TEXT_NOT_ALLOWED, out)
+      : answerText(worker, COUNT_ERROR_NOT_ALLOWED, reason, out);
   }
   const request = worker + WORKER_ANNOUNCE;
   parseAnnounce(worker, request, address, data, byteLength);
@@ -310,7 +314,11 @@ function answerScrape(
 
 /** An error answer with one of the TEXT_* texts, without a NUL at its end. */
 function answerError(worker: usize, counter: u32, text: u32, out: usize): u32 {
-  const slot: usize = CONTROL_TEXTS + text * TEXT_SIZE;
+  return answerText(worker, counter, CONTROL_TEXTS + text * TEXT_SIZE, out);
+}
+
+/** @param slot Address of a u8 length and the text. */
+function answerText(worker: usize, counter: u32, slot: usize, out: usize): u32 {
   const textLength: u32 = load<u8>(slot);
   count(worker, counter);
   count(worker, COUNT_ERROR_SENT);

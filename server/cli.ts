@@ -9,6 +9,7 @@ import { or } from "@optique/core/constructs";
 import { lineBreak, type Message, message, text } from "@optique/core/message";
 import { runSync } from "@optique/run";
 import manifest from "../deno.json" with { type: "json" };
+import { accessList } from "./commands/access_list.ts";
 import { doctor } from "./commands/doctor.ts";
 import { healthcheck } from "./commands/healthcheck.ts";
 import { http } from "./commands/http.ts";
@@ -22,13 +23,16 @@ import { printError, printOut } from "./print.ts";
 const PROGRAM = "riptide";
 
 /** By name, in the order in which the help lists them. */
-const COMMANDS = { udp, http, tracker, doctor, healthcheck, "load-test": loadTest };
+const COMMANDS = {
+  ...{ udp, http, tracker, doctor, healthcheck },
+  ...{ "access-list": accessList, "load-test": loadTest },
+};
 const COMMAND_NAMES = Object.keys(COMMANDS);
 /** All options of all commands, to guess from. */
 const OPTIONS = [
   ...["--config", "--print-config", "--take-over", "--io", "--protocol", "--json"],
   ...["--server-pid", "--server-address", "--duration", "--rate", "--allow-remote", "--url"],
-  ...["--help", "--version"],
+  ...["--reason", "--until", "--comment", "--help", "--version"],
 ];
 
 const parser = or(...Object.values(COMMANDS), {

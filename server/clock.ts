@@ -2,7 +2,8 @@
  * The clock that all workers read, and the watchdog over those who should be moving.
  *
  * Seconds since the start, from the monotonic clock: a change of the system's time means nothing to
- * ages. The core keeps 16 bits of a peer's time, so nobody else may write it.
+ * ages. The core keeps 16 bits of a peer's time, so nobody else may write it. The time of day, for
+ * the access list's dates, is the system's, and jumps as that does.
  */
 import {
   HOUSEKEEPER_INDEX,
@@ -12,7 +13,7 @@ import {
   WORKER_SIZE,
   WORKERS,
 } from "../assembly/layout.ts";
-import { writeNow } from "../wasm/memory.ts";
+import { writeNow, writeUnixTime } from "../wasm/memory.ts";
 
 const TICK_MILLISECONDS = 200;
 /**
@@ -38,9 +39,11 @@ export class Clock {
   constructor(memory: WebAssembly.Memory, workerCount: number, onHang: (index: number) => void) {
     this.#memory = memory;
     this.#words = new Uint32Array(memory.buffer);
+    writeUnixTime(memory, Math.floor(Date.now() / 1000));
     this.#timer = setInterval(() => {
       // The first second is number 1: at 0, no peer could have been seen before.
       writeNow(this.#memory, 1 + Math.floor((performance.now() - this.#start) / 1000));
+      writeUnixTime(this.#memory, Math.floor(Date.now() / 1000));
       for (let index = 0; index < workerCount; ++index) {
         if (this.#isHung(index)) onHang(index);
       }

@@ -29,6 +29,7 @@ import { Core, type Rules } from "../wasm/core.ts";
 import { OutOfMemoryError } from "../wasm/errors.ts";
 import type { SharedCore } from "../wasm/memory.ts";
 import { StartError } from "./errors.ts";
+import { ListDetails } from "./list_details.ts";
 import { EXIT_CONFIG } from "./exit_status.ts";
 import { startHeartbeat } from "./heartbeat.ts";
 import { serveWorker } from "./pool.ts";
@@ -159,13 +160,18 @@ async function readList(mode: number, path: string, ranges: DenyRanges): Promise
   const size = await listSize(path);
   using file = await Deno.open(path);
   const rules = core.beginRules(mode, Math.ceil(size / LINE_SIZE_MIN) + 1, ranges);
+  const details = new ListDetails();
   try {
     const { input } = core;
     for (let isMore = true; isMore;) {
       const byteLength = await file.read(input) ?? 0;
       isMore = byteLength !== 0;
-      if (!core.readRules(rules, byteLength)) throw badLine(path, rules);
+      const isGood = core.readRules(rules, byteLength, (infoHash, text) => {
+        details.add(infoHash, text, `${path}:${core.badLine(rules).number}`);
+      });
+      if (!isGood) throw badLine(path, rules);
     }
+    details.writeTo(core, rules);
     return rules;
   } catch (error) {
     core.dropRules(rules);

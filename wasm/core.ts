@@ -12,11 +12,17 @@ import {
   COUNT_DROP_SEND,
   DATAGRAM_IN_SIZE,
   DATAGRAM_OUT_SIZE,
+  DETAIL_INFO_HASH,
+  DETAIL_REASON,
+  DETAIL_SIZE,
+  DETAIL_UNTIL,
+  DETAILS,
   FULL,
   KIND_IPV4,
   KIND_IPV6,
   KIND_LOCAL,
   MMSGHDR_SIZE,
+  RULES_CONSUMED,
   RULES_HASH_COUNT,
   RULES_IPV4,
   RULES_IPV6,
@@ -40,6 +46,10 @@ import { OutOfMemoryError } from "./errors.ts";
 import { guardExports } from "./guard.ts";
 import type { SharedCore } from "./memory.ts";
 
+const INFO_HASH_SIZE = 20;
+/** Texts are copied in strides of 16 bytes, which may read beyond the last. */
+const COPY_SLACK = 16;
+
 interface Exports {
   startWorker(index: number, batchSize: number): number;
   recover(index: number): void;
@@ -56,6 +66,7 @@ interface Exports {
     ipv6Count: number,
   ): number;
   readRules(rules: number, address: number, byteLength: number): number;
+  beginDetails(index: number, rules: number, count: number, byteLength: number): number;
   swapRules(rules: number): number;
   dropRules(index: number, rules: number): void;
   swapProxies(rules: number): number;
@@ -215,10 +226,66 @@ export class Core {
 
   /**
    * Reads a piece of the list from `input`; false at a bad line. A piece of 0 bytes is the last.
+   * @param onDetails Gets what stands behind an info hash; without it, such a line is a bad one.
    */
-  readRules(rules: Rules, byteLength: number): boolean {
+  readRules(
+    rules: Rules,
+    byteLength: number,
+    onDetails?: (infoHash: Uint8Array, text: string) => void,
+  ): boolean {
     const input = this.#word(this.#worker + WORKER_IN);
-    return this.#exports.readRules(rules, input, byteLength) >= 0;
+    let offset = 0;
+    do {
+      const status = this.#exports.readRules(rules, input + offset, byteLength - offset);
+      if (status < 0) return false;
+      if (status !== DETAILS) return true;
+      if (onDetails === undefined) return false;
+      const line = this.#slice(rules + RULES_PARTIAL, this.#word(rules + RULES_PARTIAL_LENGTH));
+      // Copied: neither a decoder nor a map of the caller's takes shared memory.
+      onDetails(
+        line.slice(0, INFO_HASH_SIZE),
+        new TextDecoder().decode(line.slice(2 * INFO_HASH_SIZE)),
+      );
+      offset += this.#word(rules + RULES_CONSUMED);
+    } while (offset < byteLength);
+    return true;
+  }
+
+  /**
+   * Takes the details of entries, sorted by info hash in wire order, each info hash once.
+   * @param details.reason Index into `reasons`, of at most 255 bytes each.
+   * @throws OutOfMemoryError
+   */
+  writeDetails(
+    rules: Rules,
+    details: readonly { infoHash: Uint8Array; until?: number; reason?: number }[],
+    reasons: readonly Uint8Array[],
+  ): void {
+    const textsOffset = details.length * DETAIL_SIZE;
+    const textLength = reasons.reduce((sum, { length }) => sum + 1 + length, 0);
+    const byteLength = textsOffset + textLength + COPY_SLACK;
+    const start =
+      this.#exports.beginDetails(this.workerIndex, rules, details.length, byteLength) >>> 0;
+    if (start === 0) {
+      throw new OutOfMemoryError(
+        "Cannot load the access list: [memory] limit_mib leaves no room for its details",
+      );
+    }
+    const addresses: number[] = [];
+    let end = start + textsOffset;
+    for (const reason of reasons) {
+      addresses.push(end);
+      this.#bytes[end] = reason.length;
+      this.#bytes.set(reason, end + 1);
+      end += 1 + reason.length;
+    }
+    details.forEach(({ infoHash, until = 0, reason }, index) => {
+      const detail = start + index * DETAIL_SIZE;
+      this.#bytes.set(infoHash, detail + DETAIL_INFO_HASH);
+      this.#view.setUint32(detail + DETAIL_UNTIL, until, true);
+      const address = reason === undefined ? 0 : addresses[reason]!;
+      this.#view.setUint32(detail + DETAIL_REASON, address, true);
+    });
   }
 
   /** The line that `readRules` stopped at: its number, and what it holds. */

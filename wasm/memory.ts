@@ -15,6 +15,7 @@ import {
   CONTROL_STOP,
   CONTROL_SWEEP_SECONDS,
   CONTROL_TABLE_KEY,
+  CONTROL_UNIX_TIME,
 } from "../assembly/layout.ts";
 import { createBoard } from "./board.ts";
 import { writeHttpTexts } from "./http_texts.ts";
@@ -98,6 +99,11 @@ const SETTING_WORDS: Readonly<Record<keyof CoreSettings, number>> = {
 /** Sets the time that every worker reads, in seconds since the start. */
 export function writeNow(memory: WebAssembly.Memory, seconds: number): void {
   writeWord(memory, CONTROL_NOW, seconds);
+}
+
+/** Sets the time of day, seconds since 1970: the access list has dates. */
+export function writeUnixTime(memory: WebAssembly.Memory, seconds: number): void {
+  writeWord(memory, CONTROL_UNIX_TIME, seconds);
 }
 
 /** Tells every worker to leave its loop. */

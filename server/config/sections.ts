@@ -98,7 +98,8 @@ export const accessList = table("Which torrents are served, and which clients.",
   path: text({
     default: "",
     expected: "the path of a file",
-    help: "File with one info hash of 40 hexadecimal digits per line; # begins a comment. " +
+    help: "File with one info hash of 40 hexadecimal digits per line; # begins a comment. Behind " +
+      'it may stand reason="…", which refused clients are told, and until=2027-01-01T00:00:00Z. ' +
       "Relative paths start at the working directory.",
   }),
   deny_clients: cidrs({
