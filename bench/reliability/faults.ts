@@ -1,0 +1,197 @@
+/**
+ * Fault runs under load: something breaks while clients ask, and what they lost is counted.
+ *
+ *     deno task faults            # all of them, a table for docs/RELIABILITY.md
+ *     deno task faults "list"     # those whose name holds this text
+ */
+import { Authority } from "../../tests/support/certificates.ts";
+import { LossyRelay } from "./relay.ts";
+import { findPorts, Target, type TargetOptions } from "./target.ts";
+import { ROW_HEAD, sleep, type Targets, Traffic } from "./traffic.ts";
+
+const BEFORE_MILLISECONDS = 2_000;
+const AFTER_MILLISECONDS = 4_000;
+
+type Fault = (run: FaultRun) => Promise<string>;
+
+/** A tracker under load, and what a fault needs of it. */
+class FaultRun {
+  readonly directory: string;
+  readonly ports = findPorts();
+  target!: Target;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  async start(options: Partial<TargetOptions> = {}): Promise<void> {
+    this.target = await Target.start({ directory: this.directory, ports: this.ports, ...options });
+  }
+
+  /** Runs the clients for some seconds, and the fault in their midst. */
+  async under(
+    breakIt: () => Promise<void>,
+    targets: Partial<Targets> = {},
+  ): Promise<Traffic> {
+    const traffic = new Traffic({
+      udp: `127.0.0.1:${this.ports.udp}`,
+      http: `127.0.0.1:${this.ports.http}`,
+      pauseMilliseconds: 2,
+      clientsPerKind: 4,
+      torrents: 2_000,
+      ...targets,
+    });
+    traffics.push(traffic);
+    await sleep(BEFORE_MILLISECONDS);
+    await breakIt();
+    await sleep(AFTER_MILLISECONDS);
+    await traffic.stop();
+    return traffic;
+  }
+
+  /** Spoils a shard, and waits for the worker that trips over it. */
+  async killWorker(): Promise<void> {
+    const since = this.target.log.length;
+    this.target.process.kill("SIGUSR2");
+    await this.target.logged(" died: ", since);
+  }
+
+  async reload(): Promise<string> {
+    const since = this.target.log.length;
+    this.target.process.kill("SIGHUP");
+    await this.target.logged("eload", since);
+    const line = this.target.log.slice(since).find((text) => text.includes("eload"))!;
+    return JSON.parse(line).message;
+  }
+}
+
+let traffics: Traffic[] = [];
+
+const FAULTS: Record<string, Fault> = {
+  async "nothing breaks"(run) {
+    await run.start();
+    await run.under(() => Promise.resolve());
+    return "";
+  },
+
+  async "a worker is killed by a trap, four times"(run) {
+    await run.start({ program: "bench/reliability/breakable.ts" });
+    await run.under(async () => {
+      for (let death = 1; death <= 4; ++death) await run.killWorker();
+    });
+    const deaths = run.target.log.filter((line) => line.includes("another takes its place"));
+    return `${deaths.length} workers replaced`;
+  },
+
+  async "five workers die within a minute"(run) {
+    await run.start({ program: "bench/reliability/breakable.ts" });
+    await run.under(async () => {
+      for (let death = 1; death <= 5; ++death) await run.killWorker();
+    });
+    return `exit status ${await run.target.stop()}, as it should be`;
+  },
+
+  async "the disk of the log is full"(run) {
+    await run.start({ shell: 'exec "$@" 2>/dev/full' });
+    await run.under(async () => {
+      run.target.process.kill("SIGHUP");
+      await sleep(500);
+    });
+    return "";
+  },
+
+  async "the clock jumps a day ahead and back"(run) {
+    await run.start({ program: "bench/reliability/breakable.ts" });
+    await run.under(async () => {
+      run.target.process.kill("SIGWINCH");
+      await sleep(1_000);
+      run.target.process.kill("SIGWINCH");
+    });
+    return "";
+  },
+
+  async "the list is replaced by garbage, and reloaded"(run) {
+    const list = `${run.directory}/list.txt`;
+    await Deno.writeTextFile(list, `${"f".repeat(40)}\n`);
+    await run.start({ more: `access_list = { mode = "black", path = "${list}" }` });
+    let told = "";
+    await run.under(async () => {
+      await Deno.writeFile(list, crypto.getRandomValues(new Uint8Array(60_000)));
+      told = await run.reload();
+    });
+    return told.replace(/"[^"]*"/g, '"…"').slice(0, 90);
+  },
+
+  async "the certificate expires, and is reloaded"(run) {
+    await using authority = await Authority.create();
+    const good = await authority.issue();
+    const expired = await authority.issue({ days: -1 });
+    await run.start({
+      httpNetwork: `, enable_tls = true, tls_certificate_path = "${good.certificatePath}", ` +
+        `tls_private_key_path = "${good.keyPath}"`,
+    });
+    let told = "";
+    await run.under(async () => {
+      await Deno.copyFile(expired.certificatePath, good.certificatePath);
+      await Deno.copyFile(expired.keyPath, good.keyPath);
+      told = await run.reload();
+    }, { http: undefined });
+    return told.replaceAll(authority.directory, "…").slice(0, 120);
+  },
+
+  async "5 % of datagrams are lost, 5 % come late"(run) {
+    await run.start();
+    const relay = new LossyRelay({ port: run.ports.udp }, {
+      loss: 0.05,
+      late: 0.05,
+      lateMilliseconds: 20,
+    });
+    await run.under(() => sleep(4_000), { udp: relay.address, http: undefined });
+    relay.close();
+    return `${relay.lost} datagrams lost, ${relay.late} late, ${relay.passed} passed`;
+  },
+
+  async "file descriptors run out for two seconds"(run) {
+    await run.start({ shell: 'ulimit -n 96; exec "$@"' });
+    await run.under(async () => {
+      const idle: Deno.Conn[] = [];
+      for (let index = 0; index < 150; ++index) {
+        const address = { hostname: "127.0.0.1", port: run.ports.http };
+        idle.push(await Deno.connect(address));
+      }
+      await sleep(2_000);
+      for (const conn of idle) conn.close();
+    });
+    return "150 idle connections against a limit of 96 descriptors";
+  },
+
+  async "another process takes over"(run) {
+    await run.start();
+    const [first, directory] = [run.target, await Deno.makeTempDir()];
+    let status = -1;
+    await run.under(async () => {
+      await run.start({ directory, takeOver: true });
+      status = await first.stop();
+    });
+    await Deno.remove(directory, { recursive: true });
+    return `the old one ended with ${status}`;
+  },
+};
+
+console.log([...ROW_HEAD].join("\n"));
+const notes: string[] = [];
+for (const [name, fault] of Object.entries(FAULTS)) {
+  if (Deno.args[0] !== undefined && !name.includes(Deno.args[0])) continue;
+  const directory = await Deno.makeTempDir();
+  const run = new FaultRun(directory);
+  traffics = [];
+  try {
+    const note = await fault(run);
+    for (const traffic of traffics) console.log(traffic.rows(name).join("\n"));
+    if (note !== "") notes.push(`- ${name}: ${note}`);
+  } finally {
+    await run.target?.stop();
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+console.log("\n" + notes.join("\n"));
