@@ -5,7 +5,8 @@
  * trusted, so it is emptied, and what hung on it is never used again, nor given back: a block that
  * hung in two places would be handed out twice. Its peers are known from its header, so the counts
  * stay right. A trap with a lock of the allocator held leaves nothing to go on with:
- * FAULT_ALLOCATOR tells the main thread, which ends the process.
+ * FAULT_ALLOCATOR tells the main thread, which ends the process. So does FAULT_OUTBOX: another
+ * worker may be about to read what the one that trapped was writing.
  */
 import {
   CLASS_LOCK,
@@ -17,13 +18,22 @@ import {
   COUNT_SHARDS_EMPTIED,
   COUNT_TORRENTS_REMOVED,
   FAULT_ALLOCATOR,
+  FAULT_OUTBOX,
+  OUTBOX_LOCK,
   SHARD_LOCK,
   SHARD_PEERS,
   SHARD_SIZE,
   SHARD_TORRENTS,
   SIZE_CLASS_COUNT,
+  SLOT_SIZE,
   WORKER_BATCH,
+  WORKER_COUNT_MAX,
   WORKER_HELD_LOCK,
+  WORKER_READY_LOCK,
+  WORKER_SIZE,
+  WORKER_SLOT_CARVED,
+  WORKER_SLOTS,
+  WORKERS,
 } from "./layout";
 import {
   COUNT_PEERS_REMOVED,
@@ -41,6 +51,10 @@ export function recover(worker: usize): void {
     atomic.store<u32>(CONTROL_FAULT, FAULT_ALLOCATOR);
     return;
   }
+  if (holdsOutboxLock(worker)) {
+    atomic.store<u32>(CONTROL_FAULT, FAULT_OUTBOX);
+    return;
+  }
   const shard: usize = load<u32>(worker, WORKER_HELD_LOCK);
   if (shard != 0) {
     emptyShard(worker, shard);
@@ -54,6 +68,20 @@ function holdsAllocatorLock(worker: usize): bool {
   if (isHeldBy(worker, CONTROL_PAGE_LOCK)) return true;
   for (let sizeClass: u32 = 0; sizeClass < <u32> SIZE_CLASS_COUNT; ++sizeClass) {
     if (isHeldBy(worker, CONTROL_CLASSES + sizeClass * CLASS_SIZE + CLASS_LOCK)) return true;
+  }
+  return false;
+}
+
+/** Looks at every connection of every worker: some ten thousand words, once in a trap. */
+function holdsOutboxLock(worker: usize): bool {
+  for (let index: u32 = 0; index < <u32> WORKER_COUNT_MAX; ++index) {
+    const owner: usize = WORKERS + index * WORKER_SIZE;
+    if (isHeldBy(worker, owner + WORKER_READY_LOCK)) return true;
+    const slots: usize = load<u32>(owner, WORKER_SLOTS);
+    const carved = load<u32>(owner, WORKER_SLOT_CARVED);
+    for (let slot: u32 = 0; slot < carved; ++slot) {
+      if (isHeldBy(worker, slots + slot * SLOT_SIZE + OUTBOX_LOCK)) return true;
+    }
   }
   return false;
 }

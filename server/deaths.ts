@@ -22,7 +22,7 @@ export class Deaths {
     const log = getLogger("workers");
     if (Atomics.load(this.#words, CONTROL_FAULT >> 2) !== 0) {
       log.error(
-        "{reason}; it held a lock of the allocator, so that no worker can go on with this memory",
+        "{reason}; it held a lock without which no worker can go on with this memory",
         { reason: death.message },
       );
       return false;

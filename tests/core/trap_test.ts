@@ -17,6 +17,7 @@ import {
   COUNT_WORKER_RESTARTS,
   FAULT_ALLOCATOR,
   FAULT_NONE,
+  FAULT_OUTBOX,
   SHARD_GROUPS,
   SHARD_LOCK,
   SHARD_PEERS,
@@ -24,6 +25,7 @@ import {
   SHARD_TORRENTS,
   SIZE_CLASS_COUNT,
   WORKER_BATCH,
+  WORKER_READY_LOCK,
 } from "../../assembly/layout.ts";
 import { readCounters, readGauges } from "../../server/counters.ts";
 import { compileCore, createShared, Harness } from "./harness.ts";
@@ -103,6 +105,18 @@ Deno.test("a trap under a lock of the allocator says that nobody can go on", () 
   }
   assert.throws(() => first.announce({ torrent: TORRENTS, port: 1 }), WebAssembly.RuntimeError);
   assert.equal(first.view.getUint32(CONTROL_FAULT, true), FAULT_ALLOCATOR);
+});
+
+Deno.test("so does a trap under the lock of an outbox or of a ready list", () => {
+  const { first } = createFilled();
+  const { view } = first;
+  // What a worker that trapped there leaves behind: the lock holds its number.
+  view.setUint32(first.worker + WORKER_READY_LOCK, view.getUint32(first.worker, true), true);
+  const rules = view.getUint32(CONTROL_RULES, true);
+  view.setUint32(CONTROL_RULES, NOWHERE, true);
+  assert.throws(() => first.announce({ torrent: 1, port: 1 }), WebAssembly.RuntimeError);
+  view.setUint32(CONTROL_RULES, rules, true);
+  assert.equal(view.getUint32(CONTROL_FAULT, true), FAULT_OUTBOX);
 });
 
 Deno.test("a trap without a lock leaves all as it was, and rules can be replaced", () => {
