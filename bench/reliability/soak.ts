@@ -83,7 +83,7 @@ async function run(directory: string): Promise<void> {
     directory,
     ports,
     more: `access_list = { mode = "black", path = "${list}" }
-      cleaning = { max_peer_age = 120, torrent_cleaning_interval = 10, max_connection_age = 60 }`,
+      cleaning = { max_peer_age = 120, torrent_cleaning_interval = 10 }`,
   });
   const traffic = new Traffic({
     udp: `127.0.0.1:${ports.udp}`,

@@ -42,6 +42,8 @@ export interface Count {
 const TIMEOUT_MILLISECONDS = 1_000;
 const TRIES = 4;
 const RETRY_MILLISECONDS = 200;
+/** BEP 15: a connection id is used for a minute. */
+const ID_MILLISECONDS = 50_000;
 const STOPPED_OF = 8;
 const PORTS = 50_000;
 
@@ -129,6 +131,7 @@ class UdpAsker implements Asker {
   readonly #tracker: Deno.NetAddr;
   readonly #out = new DataView(new ArrayBuffer(128));
   #connectionId: Uint8Array | undefined;
+  #connectedAt = 0;
   #transactionId = 1;
   readonly #waiting = new Map<number, (bytes: Uint8Array) => void>();
 
@@ -140,6 +143,7 @@ class UdpAsker implements Asker {
 
   async announce(infoHash: Uint8Array, port: number, isStopped: boolean): Promise<void> {
     try {
+      if (performance.now() - this.#connectedAt > ID_MILLISECONDS) this.#connectionId = undefined;
       this.#connectionId ??= await this.#connect();
       const transactionId = ++this.#transactionId;
       const byteLength = writeUdpAnnounce(this.#out, {
@@ -168,6 +172,7 @@ class UdpAsker implements Asker {
     const byteLength = writeConnectRequest(this.#out, transactionId);
     const response = parseResponse(await this.#exchange(byteLength, transactionId), 4);
     if (response.kind !== "connect") throw new Error(`Not a connect: ${response.kind}`);
+    this.#connectedAt = performance.now();
     return response.connectionId;
   }
 
