@@ -16,6 +16,7 @@ import { http } from "./commands/http.ts";
 import { loadTest } from "./commands/load_test.ts";
 import { tracker } from "./commands/tracker.ts";
 import { udp } from "./commands/udp.ts";
+import { ws } from "./commands/ws.ts";
 import { nearest } from "./config/suggest.ts";
 import { EXIT_USAGE } from "./exit_status.ts";
 import { printError, printOut } from "./print.ts";
@@ -24,7 +25,7 @@ const PROGRAM = "riptide";
 
 /** By name, in the order in which the help lists them. */
 const COMMANDS = {
-  ...{ udp, http, tracker, doctor, healthcheck },
+  ...{ udp, http, ws, tracker, doctor, healthcheck },
   ...{ "access-list": accessList, "load-test": loadTest },
 };
 const COMMAND_NAMES = Object.keys(COMMANDS);

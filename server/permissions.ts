@@ -6,8 +6,9 @@
 import { formatListenAddress, parseCidr, parseListenAddress } from "./config/address.ts";
 import { parseSocketAddress } from "./config/address.ts";
 import type { HttpConfig } from "./config/http.ts";
-import { httpOf, type TrackerConfig, udpOf } from "./config/tracker.ts";
+import { httpOf, type TrackerConfig, udpOf, wsOf } from "./config/tracker.ts";
 import type { UdpConfig } from "./config/udp.ts";
+import type { WsConfig } from "./config/ws.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_NO_PERMISSION } from "./exit_status.ts";
 import { LIBC_PATHS } from "./libc_paths.ts";
@@ -51,8 +52,11 @@ export function udpPermissions(config: UdpConfig): PermissionNeed[] {
   return [...needs, ...listPermissions(access_list), ...metricsPermissions(config)];
 }
 
-/** What an HTTP configuration needs: clients come by themselves, so its addresses are enough. */
-export function httpPermissions(config: HttpConfig): PermissionNeed[] {
+/**
+ * What a configuration of HTTP or WebTorrent needs: clients come by themselves, so its addresses
+ * are enough.
+ */
+export function tcpPermissions(config: HttpConfig | WsConfig): PermissionNeed[] {
   const { network, access_list } = config;
   const hosts = network.address.map((host) => ({ name: "net" as const, host }));
   const needs: PermissionNeed[] = [{
@@ -79,9 +83,11 @@ export function httpPermissions(config: HttpConfig): PermissionNeed[] {
 export function trackerPermissions(config: TrackerConfig): PermissionNeed[] {
   const udp = udpOf(config);
   const http = httpOf(config);
+  const ws = wsOf(config);
   const needs = [
     ...(udp === undefined ? [] : udpPermissions(udp)),
-    ...(http === undefined ? [] : httpPermissions(http)),
+    ...(http === undefined ? [] : tcpPermissions(http)),
+    ...(ws === undefined ? [] : tcpPermissions(ws)),
   ];
   const purposes = needs.map(({ purpose }) => purpose);
   return needs.filter(({ purpose }, index) => purposes.indexOf(purpose) === index);

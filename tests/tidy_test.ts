@@ -134,6 +134,7 @@ for (
     "protocols/udp/worker.ts",
     "protocols/udp/native_worker.ts",
     "protocols/http/worker.ts",
+    "protocols/ws/worker.ts",
     "server/housekeeper.ts",
   ]
 ) {

@@ -16,11 +16,11 @@ export const http = command("http", map(object(trackerOptions), (args) => () => 
 /** What the command serves; the doctor examines the same. */
 export async function servedHttp(): Promise<Served<HttpConfig>> {
   const { HTTP_FILE } = await import("../config/mod.ts");
-  const { httpPermissions } = await import("../permissions.ts");
+  const { tcpPermissions } = await import("../permissions.ts");
   return {
     kind: HTTP_FILE,
     overrides: {},
-    permissions: httpPermissions,
+    permissions: tcpPermissions,
     start: async (config, options) =>
       (await import("../../protocols/http/mod.ts")).startHttp(config, options),
   };

@@ -32,7 +32,7 @@ async function start(
   config: TrackerConfig,
   options: { takeOver: boolean },
 ): Promise<Tracker<TrackerConfig>> {
-  const { httpOf, keyOf, udpOf } = await import("../config/mod.ts");
+  const { httpOf, keyOf, udpOf, wsOf } = await import("../config/mod.ts");
   const { partOf } = await import("../service.ts");
   const { startTracker } = await import("../tracker.ts");
   const services: Service<TrackerConfig>[] = [];
@@ -42,6 +42,15 @@ async function start(
     services.push(partOf(udpService(udp, options), {
       select: udpOf,
       keyOf: (key) => keyOf("udp", key),
+    }));
+  }
+  // Before HTTP, whose settings of what both have in common then hold.
+  const ws = wsOf(config);
+  if (ws !== undefined) {
+    const { wsService } = await import("../../protocols/ws/mod.ts");
+    services.push(partOf(await wsService(ws, options), {
+      select: wsOf,
+      keyOf: (key) => keyOf("ws", key),
     }));
   }
   const http = httpOf(config);

@@ -5,7 +5,7 @@ import { AGE_MAX_SECONDS } from "./sections.ts";
 
 /** Room for a sweep that is late, before the 16 bits of a peer's age wrap. */
 const AGE_SUM_MAX_SECONDS = AGE_MAX_SECONDS - 600;
-const SHORT_INTERVAL_SECONDS = 60;
+export const SHORT_INTERVAL_SECONDS = 60;
 const SHORT_PEER_AGE_SECONDS = 1_500;
 
 const NO_CHANNELS = "requests do not pass between threads";
@@ -74,17 +74,22 @@ export function* findSharedErrors(config: SharedConfig): Generator<Finding> {
 
 export function* findSharedWarnings(config: SharedConfig): Generator<Finding> {
   yield* findMetricsWarnings(config);
+  if (config.protocol.peer_announce_interval < SHORT_INTERVAL_SECONDS) {
+    yield {
+      severity: "warning",
+      keys: ["protocol.peer_announce_interval"],
+      message: "clients will announce more often than once a minute, and many refuse to",
+    };
+  }
+}
+
+/** Where peers are forgotten that do not announce. */
+export function* findAgeWarnings(config: SharedConfig): Generator<Finding> {
   const { peer_announce_interval } = config.protocol;
   const { max_peer_age } = config.cleaning;
   const warning = (keys: Finding["keys"], message: string): Finding => (
     { severity: "warning", keys, message }
   );
-  if (peer_announce_interval < SHORT_INTERVAL_SECONDS) {
-    yield warning(
-      ["protocol.peer_announce_interval"],
-      "clients will announce more often than once a minute, and many refuse to",
-    );
-  }
   if (max_peer_age < 1.5 * peer_announce_interval) {
     yield warning(
       ["cleaning.max_peer_age", "protocol.peer_announce_interval"],

@@ -2,12 +2,12 @@
 
 import type * as v from "valibot";
 import { parseSocketAddress } from "./address.ts";
-import { findSharedErrors, findSharedWarnings, NEEDLESS_EVERYWHERE } from "./checks.ts";
+import { findAgeWarnings, findSharedErrors, findSharedWarnings } from "./checks.ts";
+import { NEEDLESS_EVERYWHERE, SHORT_INTERVAL_SECONDS } from "./checks.ts";
 import type { FileKind, Finding } from "./file_kind.ts";
-import { file, flag, integer, table, text } from "./schema.ts";
+import { file, flag, integer, table } from "./schema.ts";
 import {
   accessList,
-  cidrs,
   cleaningKeys,
   logFormat,
   logLevel,
@@ -17,11 +17,8 @@ import {
   socketWorkers,
   statistics,
 } from "./sections.ts";
-
-const SHORT_INTERVAL_SECONDS = 60;
-const CERTIFICATE_FORMS = "PEM, the certificate first and those of its issuers after it, or one " +
-  "in DER";
-const KEY_FORMS = "PEM (PKCS#8, PKCS#1 or SEC1) or DER (PKCS#8 or PKCS#1)";
+import { completeTcp, connectionKeys, findTcpErrors, findTcpWarnings } from "./tcp.ts";
+import { NEEDLESS_OVER_TCP, requestTimeout, tlsKeys } from "./tcp.ts";
 
 /** What is the HTTP tracker's own, also in the file of a tracker that speaks more. */
 export const httpKeys = {
@@ -32,21 +29,7 @@ export const httpKeys = {
 
   network: table("Sockets.", {
     address: socketAddresses(["0.0.0.0:3000", "[::]:3000"]),
-    enable_tls: flag({
-      default: false,
-      help: "Serve https:// instead of http://.",
-    }),
-    tls_certificate_path: text({
-      default: "",
-      expected: "the path of a file",
-      help: `File with the certificate: ${CERTIFICATE_FORMS}. Read at start and at each reload ` +
-        "(SIGHUP); new connections then get the new one.",
-    }),
-    tls_private_key_path: text({
-      default: "",
-      expected: "the path of a file",
-      help: `File with its private key: ${KEY_FORMS}.`,
-    }),
+    ...tlsKeys(["https", "http"]),
     keep_alive: flag({
       default: true,
       help: "Let clients send several requests on one connection.",
@@ -58,14 +41,10 @@ export const httpKeys = {
       unit: "seconds",
       help: "How long a connection may wait for its next request.",
     }),
-    request_timeout: integer({
-      default: 25,
-      min: 1,
-      max: 30,
-      unit: "seconds",
-      help: "How long a client may take for a request, or for its TLS handshake, and how long it " +
-        "may leave an answer unread.",
-    }),
+    request_timeout: requestTimeout(
+      "How long a client may take for a request, or for its TLS handshake, and how long it may " +
+        "leave an answer unread.",
+    ),
     max_requests_per_connection: integer({
       default: 1_000_000,
       min: 1,
@@ -73,33 +52,7 @@ export const httpKeys = {
       unit: "requests",
       help: "A connection is closed after so many.",
     }),
-    max_connections: integer({
-      default: 16_384,
-      min: 1,
-      max: 1_000_000,
-      unit: "connections",
-      help: "How many may be open at once; who comes then gets status 503. They are shared out " +
-        "evenly among the workers. Each takes 640 bytes of memory.limit_mib, and an open file " +
-        "of the system's limit.",
-    }),
-    max_connections_per_address: integer({
-      default: 8_192,
-      min: 1,
-      max: 1_000_000,
-      unit: "connections",
-      help: "The same for one address, or one IPv6 network of 64 bits. Trusted proxies have no " +
-        "such limit.",
-    }),
-    trusted_proxies: cidrs({
-      default: [],
-      help: "Proxies that may say for whom they ask, in X-Forwarded-For or Forwarded: a list of " +
-        'addresses and prefixes, such as "10.0.0.0/8". From others these headers are ignored.',
-    }),
-    proxy_protocol: flag({
-      default: false,
-      help: "Expect the PROXY protocol (version 1 or 2) at the beginning of every connection, " +
-        "from the trusted proxies, or from everybody if there are none. Not with TLS.",
-    }),
+    ...connectionKeys(640),
   }),
 
   protocol: table("What clients are told.", {
@@ -180,16 +133,12 @@ export type HttpConfig = v.InferOutput<typeof HTTP_SCHEMA>;
 /** Keys of aquatic_http, of every version, that have no meaning here. */
 const NEEDLESS: Record<string, string> = {
   ...NEEDLESS_EVERYWHERE,
-  "network.tls_pkcs12_path": "certificate and key are files of their own; `openssl pkcs12` " +
-    "takes them out",
-  "network.tls_pkcs12_password": "certificate and key are files of their own",
-  "network.tcp_backlog": "the system's net.core.somaxconn holds",
+  ...NEEDLESS_OVER_TCP,
   "network.runs_behind_reverse_proxy": "set network.trusted_proxies",
   "network.reverse_proxy_ip_header_name":
     "X-Forwarded-For and Forwarded of trusted proxies are read",
   "network.reverse_proxy_ip_header_format":
     "of a list of addresses, the last that is no proxy's counts",
-  "cleaning.connection_cleaning_interval": "connections are looked at once a second",
   "cleaning.max_connection_idle": "set network.keep_alive_timeout",
 };
 
@@ -216,12 +165,7 @@ export const HTTP_FILE: FileKind<HttpConfig> = {
       const half = Math.ceil(protocol.peer_announce_interval / 2);
       protocol.min_announce_interval = Math.min(protocol.min_announce_interval, half);
     }
-    if (!isGiven("network.max_connections_per_address")) {
-      network.max_connections_per_address = Math.min(
-        network.max_connections_per_address,
-        network.max_connections,
-      );
-    }
+    completeTcp(network, isGiven);
   },
 
   reloads(key) {
@@ -235,28 +179,11 @@ export const HTTP_FILE: FileKind<HttpConfig> = {
 };
 
 function* findErrors(config: HttpConfig): Generator<Finding> {
+  yield* findTcpErrors(config.network);
   const { network, protocol } = config;
   const error = (keys: Finding["keys"], message: string): Finding => (
     { severity: "error", keys, message }
   );
-  if (network.enable_tls && network.tls_certificate_path === "") {
-    yield error(
-      ["network.enable_tls", "network.tls_certificate_path"],
-      "expected the path of a certificate",
-    );
-  }
-  if (network.enable_tls && network.tls_private_key_path === "") {
-    yield error(
-      ["network.enable_tls", "network.tls_private_key_path"],
-      "expected the path of a private key",
-    );
-  }
-  if (network.enable_tls && network.proxy_protocol) {
-    yield error(
-      ["network.proxy_protocol", "network.enable_tls"],
-      "expected one of the two, as Deno begins TLS with the first byte",
-    );
-  }
   if (network.enable_tls && network.address.some(isUnixAddress)) {
     yield error(
       ["network.address", "network.enable_tls"],
@@ -283,19 +210,11 @@ function isUnixAddress(address: string): boolean {
 }
 
 function* findWarnings(config: HttpConfig): Generator<Finding> {
-  const { network, protocol } = config;
+  yield* findTcpWarnings(config.network);
+  const { protocol } = config;
   const warning = (keys: Finding["keys"], message: string): Finding => (
     { severity: "warning", keys, message }
   );
-  if (network.proxy_protocol && network.trusted_proxies.length === 0) {
-    yield warning(
-      ["network.proxy_protocol", "network.trusted_proxies"],
-      "whoever can connect can claim to be any client",
-    );
-  }
-  if (!network.enable_tls && network.tls_certificate_path !== "") {
-    yield warning(["network.enable_tls", "network.tls_certificate_path"], "no TLS is served");
-  }
   if (protocol.min_announce_interval < SHORT_INTERVAL_SECONDS / 2) {
     yield warning(
       ["protocol.min_announce_interval"],
@@ -303,4 +222,5 @@ function* findWarnings(config: HttpConfig): Generator<Finding> {
     );
   }
   yield* findSharedWarnings(config);
+  yield* findAgeWarnings(config);
 }

@@ -16,4 +16,6 @@ export {
   TRACKER_SCHEMA,
   type TrackerConfig,
   udpOf,
+  wsOf,
 } from "./tracker.ts";
+export { WS_FILE, WS_SCHEMA, type WsConfig } from "./ws.ts";

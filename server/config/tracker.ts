@@ -3,7 +3,7 @@
  * the protocol's own file holds, and tables that they share.
  *
  * Each protocol's checks are those of its own file: they see a configuration of that kind (`udpOf`,
- * `httpOf`), and what they find is told with the keys of this one.
+ * `httpOf`, `wsOf`), and what they find is told with the keys of this one.
  */
 
 import type * as v from "valibot";
@@ -22,12 +22,17 @@ import {
   WORKERS_MAX,
 } from "./sections.ts";
 import { maxConnectionAge, UDP_FILE, type UdpConfig, udpKeys } from "./udp.ts";
+import { WS_FILE, type WsConfig, wsKeys } from "./ws.ts";
 
 export const TRACKER_SCHEMA = file("Configuration of a tracker that speaks several protocols.", {
   log_level: logLevel,
   log_format: logFormat,
   udp: optionalTable("UDP (BEP 15); without this table it is off.", udpKeys),
   http: optionalTable("HTTP (BEP 3); without this table it is off.", httpKeys),
+  ws: optionalTable(
+    "WebTorrent (WebSocket); without this table it is off.",
+    wsKeys(["0.0.0.0:3001", "[::]:3001"]), // 3000 is HTTP's
+  ),
   cleaning: table("When things are forgotten.", {
     ...cleaningKeys,
     max_connection_age: maxConnectionAge,
@@ -41,19 +46,25 @@ export const TRACKER_SCHEMA = file("Configuration of a tracker that speaks sever
 export type TrackerConfig = v.InferOutput<typeof TRACKER_SCHEMA>;
 
 /** The protocols' tables, and what each is in a file of its own. */
-export const PROTOCOLS = ["udp", "http"] as const;
+export const PROTOCOLS = ["udp", "http", "ws"] as const;
 export type Protocol = typeof PROTOCOLS[number];
 
 /** The UDP tracker's part, as its own file would say it; the tables are the same objects. */
 export function udpOf(config: TrackerConfig): UdpConfig | undefined {
-  const { udp, http: _, ...shared } = config;
+  const { udp, http: _, ws: __, ...shared } = config;
   return udp && { ...udp, ...shared };
 }
 
 /** The HTTP tracker's part, as its own file would say it. */
 export function httpOf(config: TrackerConfig): HttpConfig | undefined {
-  const { udp: _, http, ...shared } = config;
+  const { udp: _, http, ws: __, ...shared } = config;
   return http && { ...http, ...shared };
+}
+
+/** The WebTorrent tracker's part, as its own file would say it. */
+export function wsOf(config: TrackerConfig): WsConfig | undefined {
+  const { udp: _, http: __, ws, ...shared } = config;
+  return ws && { ...ws, ...shared };
 }
 
 /** A protocol's file kind, on its part of the configuration. */
@@ -66,7 +77,11 @@ interface Part {
   reloads(key: string): Reloads;
 }
 
-const PARTS: Part[] = [part("udp", UDP_FILE, udpOf), part("http", HTTP_FILE, httpOf)];
+const PARTS: Part[] = [
+  part("udp", UDP_FILE, udpOf),
+  part("http", HTTP_FILE, httpOf),
+  part("ws", WS_FILE, wsOf),
+];
 
 function part<TConfig>(
   protocol: Protocol,
@@ -127,17 +142,27 @@ export const TRACKER_FILE: FileKind<TrackerConfig> = {
 };
 
 function* findErrors(config: TrackerConfig): Generator<Finding> {
-  const { udp, http } = config;
+  const { udp, http, ws } = config;
   if (PROTOCOLS.every((protocol) => config[protocol] === undefined)) {
     yield {
       severity: "error",
       keys: ["udp"],
-      message: "expected at least one of the tables [udp] and [http]",
+      message: "expected at least one of the tables [udp], [http] and [ws]",
     };
+  }
+  if (http !== undefined && ws !== undefined) {
+    if (http.network.proxy_protocol !== ws.network.proxy_protocol) {
+      yield {
+        severity: "error",
+        keys: ["http.network.proxy_protocol", "ws.network.proxy_protocol"],
+        message: "expected the same of both",
+      };
+    }
   }
   const workers = [
     udp?.network.io === "deno" ? udp.network.address.length : fixedWorkers(udp),
     fixedWorkers(http),
+    fixedWorkers(ws),
   ].reduce((sum, count) => sum + count, 0);
   if (workers > WORKERS_MAX) {
     const keys = PROTOCOLS.filter((protocol) => config[protocol] !== undefined)

@@ -2,7 +2,8 @@
 
 import type * as v from "valibot";
 import { parseCidr, parseListenAddress } from "./address.ts";
-import { findSharedErrors, findSharedWarnings, NEEDLESS_EVERYWHERE } from "./checks.ts";
+import { findAgeWarnings, findSharedErrors, findSharedWarnings } from "./checks.ts";
+import { NEEDLESS_EVERYWHERE } from "./checks.ts";
 import type { FileKind, Finding } from "./file_kind.ts";
 import { choice, file, integer, table } from "./schema.ts";
 import {
@@ -195,6 +196,7 @@ function* findWarnings(config: UdpConfig): Generator<Finding> {
     { severity: "warning", keys, message }
   );
   yield* findSharedWarnings(config);
+  yield* findAgeWarnings(config);
   if (max_connection_age < CONNECTION_AGE_SECONDS) {
     yield warning(
       ["cleaning.max_connection_age"],

@@ -2,6 +2,7 @@
 import { BOARD_CERTIFICATES, PROTOCOL_HTTP, PROTOCOL_WS, writeBoard } from "../../wasm/board.ts";
 import type { TlsKeyPair } from "../certificate.ts";
 import { formatSocketAddress, type SocketAddress } from "../config/address.ts";
+import type { TcpNetwork } from "../config/tcp.ts";
 import { getLogger } from "../log.ts";
 import type { Seat } from "../pool.ts";
 import { countWorkers, type Place, type Service } from "../service.ts";
@@ -12,17 +13,7 @@ import type { TcpWorkerChange, TcpWorkerStart } from "./worker.ts";
 /** The part of a configuration that they share. */
 export interface TcpConfig {
   socket_workers: number | "auto";
-  network: {
-    address: string[];
-    enable_tls: boolean;
-    tls_certificate_path: string;
-    tls_private_key_path: string;
-    max_connections: number;
-    max_connections_per_address: number;
-    trusted_proxies: string[];
-    proxy_protocol: boolean;
-    request_timeout: number;
-  };
+  network: TcpNetwork & { address: string[]; request_timeout: number };
 }
 
 /** What one of them adds. */

@@ -6,28 +6,13 @@
 import { strict as assert } from "node:assert";
 import { startHttp } from "../../protocols/http/mod.ts";
 import { startUdp } from "../../protocols/udp/mod.ts";
-import { HTTP_FILE, loadConfig, UDP_FILE } from "../../server/config/mod.ts";
+import { HTTP_FILE, UDP_FILE } from "../../server/config/mod.ts";
 import { Authority } from "../support/certificates.ts";
-import { type Configuration, HAS_IPV6, merge, toToml } from "../support/configuration.ts";
+import { HAS_IPV6 } from "../support/configuration.ts";
 import { nativeIsAvailable, readTask } from "../support/configuration.ts";
-import { within } from "../support/deadline.ts";
-import type { Attempts, Outcome } from "../support/permission_probe.ts";
+import { type Grants, grantsOf, INSIDE, NOTHING, OUTSIDE, probe } from "../support/grants.ts";
+import type { Outcome } from "../support/permission_probe.ts";
 
-type Grants = Record<string, Deno.PermissionOptions>;
-
-/** Of the addresses that documentation may use (RFC 5737): nobody is there. */
-const OUTSIDE = "198.51.100.1:9";
-const INSIDE = "127.0.0.1:9";
-
-const NOTHING: Record<string, Outcome> = {
-  read: "refused",
-  write: "refused",
-  run: "refused",
-  env: "refused",
-  sys: "refused",
-  ffi: "refused",
-  inspect: "refused",
-};
 const NO_NETWORK: Record<string, Outcome> = {
   [`udp ${OUTSIDE}`]: "refused",
   [`tcp ${OUTSIDE}`]: "refused",
@@ -46,7 +31,7 @@ Deno.test("the probe is allowed everything where nothing is refused", async () =
 
 Deno.test("a sandboxed IPv4 worker reaches its subnets and nothing else", async () => {
   const network = { address: "127.0.0.1:0", client_subnets: ["127.0.0.0/8"] };
-  const grants = await grantsOf({ network });
+  const grants = await grantsOf(UDP_FILE, startUdp, { network });
   assert.deepEqual(Object.keys(grants).length, 2, "One address, one housekeeper");
   const outcomes = await probe(worker(grants));
   // Deno grants hosts, not transports: who may answer by UDP may also speak TCP there.
@@ -63,7 +48,9 @@ Deno.test({
   name: "a sandboxed IPv6 worker has the network and nothing else",
   ignore: !HAS_IPV6,
   fn: async () => {
-    const outcomes = await probe(worker(await grantsOf({ network: { address: "[::1]:0" } })));
+    const outcomes = await probe(
+      worker(await grantsOf(UDP_FILE, startUdp, { network: { address: "[::1]:0" } })),
+    );
     for (const name of Object.keys(NOTHING)) assert.equal(outcomes[name], "refused", name);
   },
 });
@@ -72,7 +59,9 @@ Deno.test({
   name: "a native worker has libc and nothing else",
   ignore: !nativeIsAvailable(),
   fn: async () => {
-    const grants = await grantsOf({ network: { io: "native", address: "127.0.0.1:0" } });
+    const grants = await grantsOf(UDP_FILE, startUdp, {
+      network: { io: "native", address: "127.0.0.1:0" },
+    });
     assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
     const outcomes = await probe(worker(grants), { library: LIBC });
     assert.deepEqual(outcomes, { ...NOTHING, ...NO_NETWORK, ffi: "allowed" });
@@ -88,7 +77,9 @@ Deno.test("an HTTP worker has its own address and nothing else, plain or with TL
     tls_private_key_path: keyPath,
   };
   for (const more of [{}, tls]) {
-    const grants = await httpGrantsOf({ network: { address: "127.0.0.1:0", ...more } });
+    const grants = await grantsOf(HTTP_FILE, startHttp, {
+      network: { address: "127.0.0.1:0", ...more },
+    });
     assert.deepEqual(Object.keys(grants).length, 2, "One worker, one housekeeper");
     assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
     // Nor may it read the certificate, which the main thread hands over.
@@ -103,7 +94,7 @@ Deno.test("an HTTP worker touches its UNIX socket and no other file", async () =
   const directory = await Deno.makeTempDir();
   try {
     const path = `${directory}/a`;
-    const grants = await httpGrantsOf({ network: { address: `unix:${path}` } });
+    const grants = await grantsOf(HTTP_FILE, startHttp, { network: { address: `unix:${path}` } });
     assert.deepEqual(worker(grants), { net: [`unix:${path}`], read: [path], write: [path] });
     assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
     await Deno.writeTextFile(path, "");
@@ -118,7 +109,7 @@ Deno.test("the housekeeper reads the lists and nothing else", async () => {
   const list = await Deno.makeTempFile();
   const denied = await Deno.makeTempFile();
   try {
-    const grants = await grantsOf({
+    const grants = await grantsOf(UDP_FILE, startUdp, {
       network: { address: "127.0.0.1:0" },
       access_list: { mode: "black", path: list, deny_clients_path: denied },
     });
@@ -134,77 +125,15 @@ Deno.test("the housekeeper reads the lists and nothing else", async () => {
 });
 
 Deno.test("a housekeeper without lists has nothing", async () => {
-  const grants = await grantsOf({ network: { address: "127.0.0.1:0" } });
+  const grants = await grantsOf(UDP_FILE, startUdp, { network: { address: "127.0.0.1:0" } });
   assert.deepEqual(await probe(grants.housekeeper), { ...NOTHING, ...NO_NETWORK });
 });
-
-/** Starts the UDP tracker and returns the grant of each of its workers, by the worker's name. */
-function grantsOf(over: Configuration): Promise<Grants> {
-  return noteGrants(over, async (path) => {
-    const { config } = await loadConfig(UDP_FILE, path, { overrides: {} });
-    return await startUdp(config, { takeOver: false });
-  });
-}
-
-/** The same of the HTTP tracker. */
-function httpGrantsOf(over: Configuration): Promise<Grants> {
-  return noteGrants(over, async (path) => {
-    const { config } = await loadConfig(HTTP_FILE, path, { overrides: {} });
-    return await startHttp(config, { takeOver: false });
-  });
-}
-
-async function noteGrants(
-  over: Configuration,
-  start: (path: string) => Promise<{ stop(): Promise<void> }>,
-): Promise<Grants> {
-  const path = await Deno.makeTempFile({ suffix: ".toml" });
-  await Deno.writeTextFile(path, toToml(merge({ memory: { limit_mib: 16 } }, over)));
-  const grants: Grants = {};
-  const OriginalWorker = globalThis.Worker;
-  globalThis.Worker = class extends OriginalWorker {
-    constructor(url: string | URL, options?: WorkerOptions) {
-      super(url, options);
-      grants[options!.name!] = options!.deno!.permissions!;
-    }
-  };
-  try {
-    const tracker = await start(path);
-    await tracker.stop();
-  } finally {
-    globalThis.Worker = OriginalWorker;
-    await Deno.remove(path);
-  }
-  return grants;
-}
 
 /** Returns the grant of the one worker that serves clients. */
 function worker(grants: Grants): Deno.PermissionOptions {
   const names = Object.keys(grants).filter((name) => name !== "housekeeper");
   assert.equal(names.length, 1);
   return grants[names[0]];
-}
-
-/** Runs the probe with a grant and returns the outcome of each attempt. */
-async function probe(
-  permissions: Deno.PermissionOptions,
-  over: Partial<Attempts> = {},
-): Promise<Record<string, Outcome>> {
-  const file = await Deno.makeTempFile();
-  const url = new URL("../support/permission_probe.ts", import.meta.url);
-  const worker = new Worker(url, { type: "module", deno: { permissions } });
-  try {
-    const { promise, resolve, reject } = Promise.withResolvers<Record<string, Outcome>>();
-    worker.onmessage = ({ data }) => resolve(data);
-    worker.onerror = (event) => reject(new Error(event.message));
-    const attempts: Attempts = { file, library: "/no/such/library", hosts: [OUTSIDE, INSIDE] };
-    worker.postMessage({ ...attempts, ...over });
-    return await within(promise, { deadlineMs: 10_000, what: "the probe's outcomes" });
-  } finally {
-    worker.terminate();
-    await Deno.remove(file);
-    await Deno.remove(`${file}.written`).catch(() => {});
-  }
 }
 
 function exists(path: string): boolean {

@@ -3,13 +3,14 @@
 export type Driver = "deno" | "native";
 
 /** What a server runs: a driver of the UDP tracker, the HTTP tracker, or several in one. */
-export type Service = Driver | "http" | "tracker";
+export type Service = Driver | "http" | "ws" | "tracker";
 
 /** The task of deno.json that runs a service. */
 const TASKS: Record<Service, string> = {
   deno: "udp",
   native: "udp:native",
   http: "http",
+  ws: "ws",
   tracker: "tracker:native",
 };
 

@@ -12,6 +12,8 @@ import { type Server, type ServerOptions, startServer } from "./server.ts";
 import { parseAddress } from "./udp_client.ts";
 
 export interface HttpServerOptions extends Partial<Omit<ServerOptions, "driver">> {
+  /** Default: the HTTP tracker. */
+  service?: "http" | "ws";
   /** Names and addresses that its certificate is for, if not the loopback ones. */
   names?: string[];
 }
@@ -29,9 +31,9 @@ export class HttpServer implements AsyncDisposable {
   }
 
   static async start(scheme: Scheme, given: HttpServerOptions = {}): Promise<HttpServer> {
-    const { names, ...options } = given;
+    const { names, service = "http", ...options } = given;
     if (scheme === "http") {
-      return new HttpServer(scheme, await startServer({ ...options, driver: "http" }));
+      return new HttpServer(scheme, await startServer({ ...options, driver: service }));
     }
     const authority = await Authority.create();
     try {
@@ -39,7 +41,7 @@ export class HttpServer implements AsyncDisposable {
       const { configuration: over = {} } = options;
       const configuration = (directory: string): Configuration =>
         merge(tlsConfiguration(certificate), typeof over === "function" ? over(directory) : over);
-      const server = await startServer({ ...options, driver: "http", configuration });
+      const server = await startServer({ ...options, driver: service, configuration });
       return new HttpServer(scheme, server, authority);
     } catch (error) {
       await authority[Symbol.asyncDispose]();

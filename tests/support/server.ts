@@ -75,7 +75,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** One protocol's server has its network at the top; one of several, in the protocols' tables. */
 function defaultsOf(driver: Service): Configuration {
   if (driver === "tracker") return {};
-  const io: Configuration = driver === "http" ? {} : { io: driver };
+  const hasIo = driver !== "http" && driver !== "ws";
+  const io: Configuration = hasIo ? { io: driver } : {};
   return { network: { address: LOOPBACK, ...io } };
 }
 
