@@ -202,8 +202,8 @@ const WASM = {
   release: await Deno.readFile(new URL("wasm/tracker.wasm", ROOT)),
   debug: await Deno.readFile(new URL("wasm/tracker.debug.wasm", ROOT)),
 };
-/** Bytes; the core of UDP and HTTP has 40,000. */
-const RELEASE_SIZE_MAX = 64 * 1024;
+/** Bytes; all three protocols, inlined as far as it pays (tools/build.ts), have 105,000. */
+const RELEASE_SIZE_MAX = 128 * 1024;
 
 const SECTION_CUSTOM = 0;
 const SECTION_START = 8;

@@ -105,7 +105,7 @@ const DIRECTIONS: [from: RegExp, mayImport: RegExp][] = [
   [/^client\//, /^client\/|^protocols\/\w+\/client\.ts$|^node:/],
   [
     /^tools\//,
-    /^assemblyscript\/asc$|^tools\/|^server\/|^wasm\/|^assembly\/layout\.ts$|^tests\/|^bench\//,
+    /^assemblyscript\/|^tools\/|^server\/|^wasm\/|^assembly\/layout\.ts$|^tests\/|^bench\//,
   ],
 ];
 
