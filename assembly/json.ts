@@ -26,6 +26,10 @@ const NULL: u32 = 0x6c6c756e;
 const ALSE: u32 = 0x65736c61;
 const LETTER_F: u32 = 0x66;
 
+/** Rows of the ASCII table where a byte may follow a backslash: 2, 5, 6, 7, one bit each. */
+const ESCAPES_BY_LOW: v128 = i8x16(0, 0, 13, 0, 8, 8, 4, 0, 0, 0, 0, 0, 2, 0, 4, 1);
+const ESCAPES_BY_HIGH: v128 = i8x16(0, 0, 1, 0, 0, 2, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0);
+
 /** Values within values; each takes a bit of a u64. */
 const DEPTH_MAX: u32 = 32;
 /** The longest name that means anything: to_peer_id and others are shorter. */
@@ -46,7 +50,12 @@ export function codeAt(ptr: usize, end: usize): u32 {
   return ptr < end ? load<u8>(ptr) : 0;
 }
 
-export function skipBlanks(ptr: usize, end: usize): usize {
+/** Most JSON that is sent has no blanks: one look, and a call where there are some. */
+export function passBlanks(ptr: usize, end: usize): usize {
+  return <u32> load<u8>(ptr) > 0x20 ? ptr : skipBlanks(ptr, end);
+}
+
+function skipBlanks(ptr: usize, end: usize): usize {
   while (ptr < end) {
     const code: u32 = load<u8>(ptr);
     if (code > 0x20 || (code != 0x20 && code != 0x0a && code != 0x0d && code != 0x09)) break;
@@ -57,48 +66,78 @@ export function skipBlanks(ptr: usize, end: usize): usize {
 
 /** Reads on behind an opening quote, to behind the closing one. */
 export function skipString(ptr: usize, end: usize): usize {
-  hasEscapes = false;
-  while (ptr < end) {
+  let escaped: u32 = 0; // whether the first byte of the stride at hand is escaped
+  let all: u32 = 0;
+  for (; ptr < end; ptr += 16) {
     const bytes = v128.load(ptr);
-    let marks = <u32> i8x16.bitmask(
-      v128.or(
-        v128.or(
-          i8x16.eq(bytes, i8x16.splat(<i8> QUOTE)),
-          i8x16.eq(bytes, i8x16.splat(<i8> BACKSLASH)),
-        ),
-        i8x16.lt_u(bytes, i8x16.splat(0x20)),
-      ),
-    );
-    let next = ptr + 16;
-    while (marks != 0) {
-      const lane = ctz<u32>(marks);
-      const mark = ptr + lane;
-      if (mark >= end) return 0;
-      const code: u32 = load<u8>(mark);
-      if (code == QUOTE) return mark + 1;
-      if (code != BACKSLASH || !isEscape(mark + 1, end)) return 0;
-      hasEscapes = true;
-      if (lane == 15) next = ptr + 17;
-      // What is escaped is no mark of its own.
-      marks &= ~((<u32> 3) << lane);
+    const backslashes = maskOf(bytes, BACKSLASH);
+    const quotes = maskOf(bytes, QUOTE);
+    const controls = <u32> i8x16.bitmask(i8x16.lt_u(bytes, i8x16.splat(0x20)));
+    if ((backslashes | quotes | controls | escaped) == 0) continue;
+    if ((backslashes | escaped) != 0) {
+      all |= backslashes;
+      escaped = escapedBytes(backslashes, escaped);
+      const marks = quotes & ~escaped;
+      const inside = insideMask(marks);
+      if (!areEscapes(bytes, ptr, end, escaped & inside)) return 0;
+      if ((controls & inside) != 0) return 0;
+      if (marks != 0) return endOfString(ptr + ctz<u32>(marks), end, all);
+      escaped >>= 16;
+    } else {
+      if ((controls & insideMask(quotes)) != 0) return 0;
+      if (quotes != 0) return endOfString(ptr + ctz<u32>(quotes), end, all);
     }
-    ptr = next;
   }
   return 0;
 }
 
-/** Whether an escape goes on like this behind its backslash. */
-function isEscape(ptr: usize, end: usize): bool {
-  if (ptr >= end) return false;
-  const code: u32 = load<u8>(ptr);
-  if (code == LETTER_U) {
-    if (ptr + 4 >= end) return false;
-    return (hexDigit(load<u8>(ptr, 1)) | hexDigit(load<u8>(ptr, 2)) | hexDigit(load<u8>(ptr, 3)) |
-      hexDigit(load<u8>(ptr, 4))) >= 0;
+function endOfString(quote: usize, end: usize, backslashes: u32): usize {
+  hasEscapes = backslashes != 0;
+  return quote < end ? quote + 1 : 0;
+}
+
+function maskOf(bytes: v128, code: u32): u32 {
+  return <u32> i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(<i8> code)));
+}
+
+/** The bytes before the first mark: all of them where there is none. */
+function insideMask(marks: u32): u32 {
+  return marks == 0 ? 0xffff : (marks & (0 - marks)) - 1;
+}
+
+/** Which bytes follow a backslash that is not escaped itself; bit 16 is the next stride's. */
+function escapedBytes(backslashes: u32, first: u32): u32 {
+  if (first == 0 && (backslashes & (backslashes << 1)) == 0) return backslashes << 1;
+  let escaped = first;
+  backslashes &= ~first;
+  while (backslashes != 0) {
+    const lane = ctz<u32>(backslashes);
+    escaped |= 2 << lane;
+    backslashes &= ~((<u32> 3) << lane);
   }
-  // One bit each: \ b f n r t from 0x40 on; " and / below.
-  if (code - 0x40 < 64) return ((<u64> 0x0014404410000000 >> (code - 0x40)) & 1) != 0;
-  return code == QUOTE || code == 0x2f;
+  return escaped;
+}
+
+/** Whether these bytes of a stride may follow a backslash, and \u what it needs. */
+function areEscapes(bytes: v128, ptr: usize, end: usize, escaped: u32): bool {
+  if (escaped == 0) return true;
+  // Two halves of a byte choose a bit each of the same four: the rows of the ASCII table.
+  const low = i8x16.swizzle(ESCAPES_BY_LOW, v128.and(bytes, i8x16.splat(0x0f)));
+  const high = i8x16.swizzle(ESCAPES_BY_HIGH, i8x16.shr_u(bytes, 4));
+  const others = <u32> i8x16.bitmask(i8x16.eq(v128.and(low, high), i8x16.splat(0)));
+  if ((others & escaped) != 0) return false;
+  let units = maskOf(bytes, LETTER_U) & escaped;
+  for (; units != 0; units &= units - 1) {
+    if (!isUnit(ptr + ctz<u32>(units) + 1, end)) return false;
+  }
+  return true;
+}
+
+/** Four hexadecimal digits. */
+function isUnit(ptr: usize, end: usize): bool {
+  if (ptr + 4 > end) return false;
+  return (hexDigit(load<u8>(ptr)) | hexDigit(load<u8>(ptr, 1)) | hexDigit(load<u8>(ptr, 2)) |
+    hexDigit(load<u8>(ptr, 3))) >= 0;
 }
 
 function skipDigits(ptr: usize, end: usize): usize {
@@ -108,22 +147,22 @@ function skipDigits(ptr: usize, end: usize): usize {
 
 /** At its first character, a minus or a digit. */
 function skipNumber(ptr: usize, end: usize): usize {
-  if (codeAt(ptr, end) == MINUS) ++ptr;
-  if (codeAt(ptr, end) - ZERO > 9) return 0;
+  if (inline.always(codeAt(ptr, end)) == MINUS) ++ptr;
+  if (inline.always(codeAt(ptr, end)) - ZERO > 9) return 0;
   ptr = load<u8>(ptr) == ZERO ? ptr + 1 : skipDigits(ptr, end);
-  if (codeAt(ptr, end) == POINT) {
-    if (codeAt(++ptr, end) - ZERO > 9) return 0;
+  if (inline.always(codeAt(ptr, end)) == POINT) {
+    if (inline.always(codeAt(++ptr, end)) - ZERO > 9) return 0;
     ptr = skipDigits(ptr, end);
   }
-  if ((codeAt(ptr, end) | 0x20) != LETTER_E) return ptr;
-  const sign = codeAt(++ptr, end);
+  if ((inline.always(codeAt(ptr, end)) | 0x20) != LETTER_E) return ptr;
+  const sign = inline.always(codeAt(++ptr, end));
   if (sign == MINUS || sign == 0x2b) ++ptr;
-  return codeAt(ptr, end) - ZERO > 9 ? 0 : skipDigits(ptr, end);
+  return inline.always(codeAt(ptr, end)) - ZERO > 9 ? 0 : skipDigits(ptr, end);
 }
 
 /** A string, number or literal. */
 function skipScalar(ptr: usize, end: usize): usize {
-  const code = codeAt(ptr, end);
+  const code = inline.always(codeAt(ptr, end));
   if (code == QUOTE) return skipString(ptr + 1, end);
   if (code == MINUS || code - ZERO < 10) return skipNumber(ptr, end);
   if (code == LETTER_F) return ptr + 5 <= end && load<u32>(ptr, 1) == ALSE ? ptr + 5 : 0;
@@ -136,12 +175,12 @@ export function skipValue(ptr: usize, end: usize): usize {
   let depth: u32 = 0;
   let objects: u64 = 0; // a bit for each value around, 1: an object
   do {
-    const code = codeAt(ptr, end);
+    const code = inline.always(codeAt(ptr, end));
     if (code == OPEN_OBJECT || code == OPEN_LIST) {
       if (depth == DEPTH_MAX) return 0;
       const isObject = code == OPEN_OBJECT;
-      ptr = skipBlanks(ptr + 1, end);
-      if (codeAt(ptr, end) == (isObject ? CLOSE_OBJECT : CLOSE_LIST)) {
+      ptr = inline.always(passBlanks(ptr + 1, end));
+      if (inline.always(codeAt(ptr, end)) == (isObject ? CLOSE_OBJECT : CLOSE_LIST)) {
         ++ptr;
       } else {
         objects = (objects << 1) | (isObject ? 1 : 0);
@@ -155,11 +194,11 @@ export function skipValue(ptr: usize, end: usize): usize {
     }
     // Behind a value: whatever it closes, and the next one of the innermost that stays open.
     while (depth != 0) {
-      ptr = skipBlanks(ptr, end);
+      ptr = inline.always(passBlanks(ptr, end));
       const isObject = (objects & 1) != 0;
-      const mark = codeAt(ptr, end);
+      const mark = inline.always(codeAt(ptr, end));
       if (mark == COMMA) {
-        ptr = skipBlanks(ptr + 1, end);
+        ptr = inline.always(passBlanks(ptr + 1, end));
         if (isObject && (ptr = enterMember(ptr, end)) == 0) return 0;
         break;
       }
@@ -174,13 +213,13 @@ export function skipValue(ptr: usize, end: usize): usize {
 
 /** Reads a key (`keyStart`, `keyEnd`) and its colon; returns the first character of its value. */
 export function enterMember(ptr: usize, end: usize): usize {
-  if (codeAt(ptr, end) != QUOTE) return 0;
+  if (inline.always(codeAt(ptr, end)) != QUOTE) return 0;
   keyStart = ptr + 1;
   ptr = skipString(keyStart, end);
   if (ptr == 0) return 0;
   keyEnd = ptr - 1;
-  ptr = skipBlanks(ptr, end);
-  return codeAt(ptr, end) == COLON ? skipBlanks(ptr + 1, end) : 0;
+  ptr = inline.always(passBlanks(ptr, end));
+  return inline.always(codeAt(ptr, end)) == COLON ? inline.always(passBlanks(ptr + 1, end)) : 0;
 }
 
 /**
@@ -272,14 +311,19 @@ export function readBinaryString(ptr: usize, end: usize, isEscaped: bool, out: u
     // Twenty bytes are twenty characters only in ASCII.
     return i8x16.bitmask(first) == 0 && (last & 0x80808080) == 0;
   }
-  for (let index: u32 = 0; index < ID_SIZE; ++index) {
-    if (ptr >= end) return false;
-    const code = decodeCharacter(ptr);
-    if (code > 0xff) return false;
-    store<u8>(out + index, code);
-    ptr = characterEnd;
+  const outEnd = out + ID_SIZE;
+  while (ptr < end && out < outEnd) {
+    let code: u32 = load<u8>(ptr);
+    if (code < 0x80 && code != BACKSLASH) {
+      ++ptr;
+    } else {
+      code = decodeCharacter(ptr);
+      if (code > 0xff) return false;
+      ptr = characterEnd;
+    }
+    store<u8>(out++, code);
   }
-  return ptr == end;
+  return ptr == end && out == outEnd;
 }
 
 /** Whether a number that was skipped is 0: no digit but zeros before its exponent. */

@@ -37,9 +37,12 @@ import {
   WORKER_READY_LOCK,
   WORKER_WAKE,
 } from "./layout";
+import { copyShort } from "./bytes";
 import { count, countMany } from "./counters";
 import { lock, unlock } from "./lock";
 import { give, take } from "./memory";
+
+const COPY_SLACK: u32 = 16;
 
 /** Whether the outbox that is written to was empty: scratch of this instance. */
 let wasEmpty: bool = false;
@@ -98,8 +101,12 @@ export function put(connection: usize, ptr: usize, byteLength: u32): void {
   while (true) {
     const parcel: usize = load<u32>(connection, OUTBOX_LAST);
     const filled = load<u32>(parcel, PARCEL_FILLED);
-    const part = min<u32>(byteLength, load<u32>(parcel, PARCEL_CAPACITY) - filled);
-    memory.copy(parcel + PARCEL_BYTES + filled, ptr, part);
+    const room = load<u32>(parcel, PARCEL_CAPACITY) - filled;
+    const part = min<u32>(byteLength, room);
+    const out = parcel + PARCEL_BYTES + filled;
+    // In strides where there is room for the last one.
+    if (room - part >= COPY_SLACK) copyShort(out, ptr, part);
+    else memory.copy(out, ptr, part);
     store<u32>(parcel, filled + part, PARCEL_FILLED);
     byteLength -= part;
     if (byteLength == 0) return;

@@ -80,7 +80,7 @@ export const MESSAGE_HASH_COUNT = 64; // u32 at WORKER_INFO_HASHES, of a scrape
 export const MESSAGE_PEER_ID = 72; // 20 bytes and slack
 export const MESSAGE_TARGET = 112; // 20 bytes and slack
 export const MESSAGE_HASH = 152; // 20 bytes and slack: an info hash while it is read
-export const MESSAGE_SIZE = 184;
+export const MESSAGE_SIZE = 192;
 export const MESSAGE_OFFERS_MAX = 100;
 
 export const ACTION_NONE = 0; // absent, or none that is known

@@ -55,9 +55,9 @@ import {
   keyStart,
   nameHigh,
   nameLow,
+  passBlanks,
   readBinaryString,
   readName,
-  skipBlanks,
   skipValue,
 } from "./json";
 import { EVENT_COMPLETED, EVENT_NONE, EVENT_PAUSED, EVENT_STOPPED } from "./query";
@@ -112,17 +112,20 @@ let offerHasSdp: bool = false;
 export function parseMessage(forWorker: usize, ptr: usize, end: usize): bool {
   worker = forWorker;
   message = worker + WORKER_MESSAGE;
-  memory.fill(message, 0, MESSAGE_SIZE);
+  const none = i64x2.splat(0);
+  for (let offset: u32 = 0; offset < <u32> MESSAGE_SIZE; offset += 16) {
+    v128.store(message + offset, none);
+  }
   store<u32>(message, NUM_WANT_NONE, MESSAGE_NUM_WANT);
-  ptr = skipBlanks(ptr, end);
-  if (codeAt(ptr, end) != OPEN_OBJECT) return false;
-  ptr = nextMember(skipBlanks(ptr + 1, end), end, true);
+  ptr = inline.always(passBlanks(ptr, end));
+  if (inline.always(codeAt(ptr, end)) != OPEN_OBJECT) return false;
+  ptr = nextMember(inline.always(passBlanks(ptr + 1, end)), end, true);
   while (ptr > memberEnd) {
     ptr = readMember(ptr, end);
     if (ptr == 0) return false;
-    ptr = nextMember(skipBlanks(ptr, end), end, false);
+    ptr = nextMember(inline.always(passBlanks(ptr, end)), end, false);
   }
-  return ptr != 0 && skipBlanks(ptr, end) == end;
+  return ptr != 0 && inline.always(passBlanks(ptr, end)) == end;
 }
 
 /** Where the object that `nextMember` looked at ended; beyond all addresses while it has not. */
@@ -134,20 +137,20 @@ let memberEnd: usize = 0;
  */
 function nextMember(ptr: usize, end: usize, isFirst: bool): usize {
   memberEnd = 0;
-  const code = codeAt(ptr, end);
+  const code = inline.always(codeAt(ptr, end));
   if (code == CLOSE_OBJECT) {
     memberEnd = ptr + 1;
     return memberEnd;
   }
   if (isFirst) return enterMember(ptr, end);
-  return code == COMMA ? enterMember(skipBlanks(ptr + 1, end), end) : 0;
+  return code == COMMA ? enterMember(inline.always(passBlanks(ptr + 1, end)), end) : 0;
 }
 
 /** Skips a value; a string is also left in `textStart`, `textEnd`, which is 0 for all others. */
 function skipText(ptr: usize, end: usize): usize {
   const next = skipValue(ptr, end);
   textStart = ptr;
-  textEnd = codeAt(ptr, end) == QUOTE ? next : 0;
+  textEnd = inline.always(codeAt(ptr, end)) == QUOTE ? next : 0;
   textHasEscapes = hasEscapes;
   return next;
 }
@@ -265,7 +268,7 @@ function readCount(ptr: usize, end: usize): u32 {
 function readHashes(ptr: usize, end: usize): usize {
   store<u32>(message, 0, MESSAGE_HASH_COUNT);
   store<u32>(message, STRING_GOOD, MESSAGE_HASH_STATE);
-  if (codeAt(ptr, end) != OPEN_LIST) {
+  if (inline.always(codeAt(ptr, end)) != OPEN_LIST) {
     const next = skipText(ptr, end);
     if (next == 0) return 0;
     readHash();
@@ -274,12 +277,12 @@ function readHashes(ptr: usize, end: usize): usize {
     return next;
   }
   setSpan(MESSAGE_INFO_HASH, ptr, 0);
-  ptr = nextItem(skipBlanks(ptr + 1, end), end, true);
+  ptr = nextItem(inline.always(passBlanks(ptr + 1, end)), end, true);
   while (ptr > memberEnd) {
     ptr = skipText(ptr, end);
     if (ptr == 0) return 0;
     readHash();
-    ptr = nextItem(skipBlanks(ptr, end), end, false);
+    ptr = nextItem(inline.always(passBlanks(ptr, end)), end, false);
   }
   return ptr;
 }
@@ -287,13 +290,13 @@ function readHashes(ptr: usize, end: usize): usize {
 /** As `nextMember`, of a list. */
 function nextItem(ptr: usize, end: usize, isFirst: bool): usize {
   memberEnd = 0;
-  const code = codeAt(ptr, end);
+  const code = inline.always(codeAt(ptr, end));
   if (code == CLOSE_LIST) {
     memberEnd = ptr + 1;
     return memberEnd;
   }
   if (isFirst) return ptr;
-  return code == COMMA ? skipBlanks(ptr + 1, end) : 0;
+  return code == COMMA ? inline.always(passBlanks(ptr + 1, end)) : 0;
 }
 
 /** Adds the text at hand to the info hashes, unless it is there. */
@@ -323,14 +326,14 @@ function readHash(): void {
 /** The list of offers; anything else is skipped, and so is an item that is no offer (W20, W21). */
 function readOffers(ptr: usize, end: usize): usize {
   store<u32>(message, 0, MESSAGE_OFFER_COUNT);
-  if (codeAt(ptr, end) != OPEN_LIST) return skipValue(ptr, end);
-  ptr = nextItem(skipBlanks(ptr + 1, end), end, true);
+  if (inline.always(codeAt(ptr, end)) != OPEN_LIST) return skipValue(ptr, end);
+  ptr = nextItem(inline.always(passBlanks(ptr + 1, end)), end, true);
   while (ptr > memberEnd) {
     const isUsed = load<u32>(message, MESSAGE_OFFER_COUNT) < load<u32>(CONTROL_WS_MAX_OFFERS) &&
-      codeAt(ptr, end) == OPEN_OBJECT;
+      inline.always(codeAt(ptr, end)) == OPEN_OBJECT;
     ptr = isUsed ? readOffer(ptr, end) : skipValue(ptr, end);
     if (ptr == 0) return 0;
-    ptr = nextItem(skipBlanks(ptr, end), end, false);
+    ptr = nextItem(inline.always(passBlanks(ptr, end)), end, false);
   }
   return ptr;
 }
@@ -342,7 +345,7 @@ function readOffer(ptr: usize, end: usize): usize {
   store<u32>(offer, 0, OFFER_ID_LENGTH);
   store<u32>(offer, 0, OFFER_VALUE_LENGTH);
   offerHasSdp = false;
-  ptr = nextMember(skipBlanks(ptr + 1, end), end, true);
+  ptr = nextMember(inline.always(passBlanks(ptr + 1, end)), end, true);
   while (ptr > memberEnd) {
     const nameLength = readName(keyStart, keyEnd, hasKeyEscapes());
     const isId = nameLength == 8 && nameLow == OFFER_ID_NAME;
@@ -356,7 +359,7 @@ function readOffer(ptr: usize, end: usize): usize {
       store<u32>(offer, ptr, OFFER_VALUE);
       store<u32>(offer, next - ptr, OFFER_VALUE_LENGTH);
     }
-    ptr = nextMember(skipBlanks(next, end), end, false);
+    ptr = nextMember(inline.always(passBlanks(next, end)), end, false);
   }
   const isOffer = load<u32>(offer, OFFER_ID_LENGTH) != 0 && offerHasSdp;
   if (isOffer) store<u32>(message, index + 1, MESSAGE_OFFER_COUNT);
@@ -366,14 +369,14 @@ function readOffer(ptr: usize, end: usize): usize {
 /** Skips the value of `offer` and sees whether it has an sdp. */
 function skipDescription(ptr: usize, end: usize): usize {
   offerHasSdp = false;
-  if (codeAt(ptr, end) != OPEN_OBJECT) return skipValue(ptr, end);
-  ptr = nextMember(skipBlanks(ptr + 1, end), end, true);
+  if (inline.always(codeAt(ptr, end)) != OPEN_OBJECT) return skipValue(ptr, end);
+  ptr = nextMember(inline.always(passBlanks(ptr + 1, end)), end, true);
   while (ptr > memberEnd) {
     const isSdp = readName(keyStart, keyEnd, hasKeyEscapes()) == 3 && nameLow == SDP;
     ptr = skipText(ptr, end);
     if (ptr == 0) return 0;
     if (isSdp) offerHasSdp = textEnd != 0;
-    ptr = nextMember(skipBlanks(ptr, end), end, false);
+    ptr = nextMember(inline.always(passBlanks(ptr, end)), end, false);
   }
   return ptr;
 }

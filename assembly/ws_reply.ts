@@ -18,6 +18,7 @@ import {
   WS_TEXT_PEER_ID,
 } from "./layout";
 import { writeText } from "./bencode";
+import { copyShort } from "./bytes";
 import { count } from "./counters";
 import { begin, finish, put } from "./outbox";
 import { frameHeadLength, OPCODE_TEXT, writeFrameHead } from "./ws_frame";
@@ -36,7 +37,7 @@ export function replyStart(worker: usize): usize {
 export function writeInfoHash(worker: usize, out: usize): usize {
   const message = worker + WORKER_MESSAGE;
   const byteLength = load<u32>(message, MESSAGE_INFO_HASH_LENGTH);
-  memory.copy(out, load<u32>(message, MESSAGE_INFO_HASH), byteLength);
+  copyShort(out, load<u32>(message, MESSAGE_INFO_HASH), byteLength);
   return out + byteLength;
 }
 
@@ -46,7 +47,7 @@ export function writeRelayHead(worker: usize, out: usize): usize {
   out = writeInfoHash(worker, writeText(out, WS_TEXT_ANNOUNCE));
   out = writeText(out, WS_TEXT_PEER_ID);
   const byteLength = load<u32>(message, MESSAGE_PEER_ID_LENGTH);
-  memory.copy(out, load<u32>(message, MESSAGE_PEER_ID_TEXT), byteLength);
+  copyShort(out, load<u32>(message, MESSAGE_PEER_ID_TEXT), byteLength);
   return writeText(out + byteLength, WS_TEXT_OFFER_ID);
 }
 

@@ -95,7 +95,7 @@ import {
 import { isAllowed } from "./access_rules";
 import { scrapedCompleted, scrapedLeechers, scrapedSeeders, scrapeSockets } from "./announce";
 import { writeDecimal, writeText } from "./bencode";
-import { copyInfoHash } from "./bytes";
+import { copyInfoHash, copyShort } from "./bytes";
 import { count } from "./counters";
 import { EVENT_COMPLETED, EVENT_PAUSED, EVENT_STOPPED } from "./query";
 import { hashInfoHash } from "./torrent_table";
@@ -258,7 +258,7 @@ function relayOffers(worker: usize, request: usize): void {
   let offer: usize = load<u32>(worker, WORKER_OFFERS);
   for (let index: u32 = 0; index < receivers; ++index) {
     const idLength = load<u32>(offer, OFFER_ID_LENGTH);
-    memory.copy(head, load<u32>(offer, OFFER_ID), idLength);
+    copyShort(head, load<u32>(offer, OFFER_ID), idLength);
     const out = writeText(head + idLength, WS_TEXT_OFFER);
     const isSent = relay(
       worker,
@@ -293,7 +293,7 @@ function relayAnswer(worker: usize, connection: usize): void {
   const start = replyStart(worker);
   let out = writeRelayHead(worker, start);
   const idLength = load<u32>(message, MESSAGE_OFFER_ID_LENGTH);
-  memory.copy(out, load<u32>(message, MESSAGE_OFFER_ID), idLength);
+  copyShort(out, load<u32>(message, MESSAGE_OFFER_ID), idLength);
   out = writeText(out + idLength, WS_TEXT_ANSWER);
   const isSent = relay(
     worker,
@@ -326,7 +326,7 @@ function answerScrape(worker: usize, connection: usize): void {
     scrapeSockets(worker, worker + WORKER_INFO_HASHES + index * ID_SIZE);
     if (index != 0) store<u8>(out++, COMMA);
     const textByteLength = load<u32>(text, 4);
-    memory.copy(out, load<u32>(text), textByteLength);
+    copyShort(out, load<u32>(text), textByteLength);
     out = writeText(out + textByteLength, WS_TEXT_FILE_COMPLETE);
     out = writeDecimal(out, scrapedSeeders);
     out = writeDecimal(writeText(out, WS_TEXT_INCOMPLETE), scrapedLeechers);
