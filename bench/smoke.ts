@@ -81,6 +81,8 @@ const UDP_LOAD = "[network]\nrequests_in_flight = 64\n[requests]\nnumber_of_torr
   "number_of_peers = 2000\npeer_leaving_probability = 0.1\npeer_completing_probability = 0.1\n";
 const HTTP_LOAD = "num_connections = 16\npipelining_depth = 2\n[torrents]\nweight_scrape = 1\n" +
   "peer_leaving_probability = 0.1\n";
+const WS_LOAD = "num_connections_per_worker = 16\n[torrents]\nnumber_of_torrents = 20\n" +
+  "number_of_peers = 200\nweight_scrape = 1\npeer_leaving_probability = 0.1\n";
 const RATE = "rate = 2000\n";
 
 const steps: Step[] = [
@@ -99,6 +101,7 @@ const steps: Step[] = [
     network: "",
     settings: `${RATE}keep_alive = false\nnum_connections = 64\n`,
   }),
+  load("WebTorrent", { protocol: "ws", network: "", settings: WS_LOAD }),
 ];
 let isFailed = false;
 for (const { name, run } of steps) {
