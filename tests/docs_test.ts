@@ -4,11 +4,16 @@
  */
 import { strict as assert } from "node:assert";
 import * as layout from "../assembly/layout.ts";
+import { documentOptions } from "../tools/document_options.ts";
 import { bytesFor, Filler, fillSwarm, fillTorrents, loadCore } from "../tools/measure_memory.ts";
 
 const ROOT = new URL("../", import.meta.url);
 const LAYOUT: Readonly<Record<string, number>> = { ...layout };
-const PAGES = ["README.md", "docs/ARCHITECTURE.md", "docs/MEMORY.md", "docs/PROTOCOLS.md"];
+const PAGES = [
+  "README.md",
+  ...["ARCHITECTURE", "CONFIGURATION", "MEMORY", "OPERATING", "PROTOCOLS"]
+    .map((name) => `docs/${name}.md`),
+];
 /** Records whose every constant has a row. */
 const WHOLE_RECORDS = /^(TORRENT|GROUP|SHARD|PAGE|CLASS|BLOCK|DIRECTORY|RULES)_/;
 const UDP_ROW_COUNT = 56;
@@ -127,6 +132,10 @@ Deno.test("every file that a page names is there", async () => {
       assert.ok(await exists(new URL(link!, new URL(page, ROOT))), `${page} links to ${link}`);
     }
   }
+});
+
+Deno.test("CONFIGURATION.md is what `deno task document` writes", async () => {
+  assert.equal(await read("docs/CONFIGURATION.md"), await documentOptions());
 });
 
 interface Row {

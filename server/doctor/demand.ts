@@ -1,5 +1,6 @@
 /** What a configuration demands of the machine, whatever the protocol. */
 import type { PermissionNeed } from "../permissions.ts";
+import { countWorkers } from "../service.ts";
 
 /** What one protocol of a configuration demands. */
 export interface Listener {
@@ -28,7 +29,7 @@ export interface Demand {
 }
 
 interface ListenerConfig {
-  socket_workers: number;
+  socket_workers: number | "auto";
   network: {
     address: string[];
     io?: "deno" | "native";
@@ -49,7 +50,7 @@ export function toListener(protocol: string, config: ListenerConfig): Listener {
     protocol,
     transport: isUdp ? "udp" : "tcp",
     addresses: network.address,
-    workers: isUdp && !isNative ? network.address.length : socket_workers,
+    workers: isUdp && !isNative ? network.address.length : countWorkers(socket_workers),
     connections: network.max_connections ?? 0,
     receiveBufferBytes: network.socket_recv_buffer_size ?? 0,
     isNative,

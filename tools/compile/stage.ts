@@ -30,8 +30,8 @@ const SKIPPED = /\.(map|md|d\.[cm]?ts)$/;
  * @returns The packages, sorted by name.
  */
 export async function stageModules(manifest: Manifest, app: string): Promise<Package[]> {
-  const graph = await readGraph();
   const root = `file://${Deno.cwd()}/`;
+  const graph = await readWholeGraph(root);
   for (const { specifier, error } of graph.modules) {
     if (error !== undefined) throw new Error(`Cannot use ${specifier}: ${error}`);
     if (specifier.startsWith("npm:") || specifier.startsWith("node:")) continue;
@@ -52,13 +52,36 @@ export async function stageModules(manifest: Manifest, app: string): Promise<Pac
   return packages;
 }
 
-async function readGraph(): Promise<Graph> {
+/** The modules of main.ts, and those of the workers that modules name by their URL. */
+async function readWholeGraph(root: string): Promise<Graph> {
+  const modules = new Map<string, Graph["modules"][number]>();
+  const packages: Graph["npmPackages"] = {};
+  const entries = ["main.ts"];
+  for (const entry of entries) {
+    const graph = await readGraph(entry);
+    Object.assign(packages, graph.npmPackages);
+    for (const module of graph.modules) {
+      const { specifier } = module;
+      if (modules.has(specifier)) continue;
+      modules.set(specifier, module);
+      if (!specifier.startsWith(root) || !specifier.endsWith(".ts")) continue;
+      const text = await Deno.readTextFile(specifier.slice("file://".length));
+      for (const [, name] of text.matchAll(/new URL\("(\.[^"]+)", import\.meta\.url\)/g)) {
+        const path = new URL(name!, specifier).href.slice(root.length);
+        if (!entries.includes(path)) entries.push(path);
+      }
+    }
+  }
+  return { modules: [...modules.values()], npmPackages: packages };
+}
+
+async function readGraph(entry: string): Promise<Graph> {
   const command = new Deno.Command(Deno.execPath(), {
-    args: ["info", "--quiet", "--json", "main.ts"],
+    args: ["info", "--quiet", "--json", entry],
     stderr: "inherit",
   });
   const { success, stdout } = await command.output();
-  if (!success) throw new Error("Cannot list the modules of main.ts");
+  if (!success) throw new Error(`Cannot list the modules of ${entry}`);
   return JSON.parse(new TextDecoder().decode(stdout));
 }
 
