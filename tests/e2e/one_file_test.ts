@@ -127,6 +127,16 @@ wait $tracker`;
         });
       }
 
+      await t.step("it answers over HTTP", async () => {
+        const line = `${riptide} http -c ${configPath} & tracker=$!
+curl --silent --retry 20 --retry-connrefused --retry-delay 1 http://127.0.0.1:3000/announce
+kill -TERM $tracker
+wait $tracker`;
+        const { code, stdout, stderr } = await offline(line, env);
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /^d14:failure reason/);
+      });
+
       await t.step(
         "what was unpacked is used again, and replaced where it was changed",
         async () => {

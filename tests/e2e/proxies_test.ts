@@ -1,0 +1,142 @@
+/**
+ * nginx and HAProxy in front of the HTTP tracker, with the files of deploy/: clients keep their own
+ * address, and cannot claim another.
+ */
+import { strict as assert } from "node:assert";
+import bencode from "bencode";
+import { REPOSITORY } from "../support/configuration.ts";
+import { within } from "../support/deadline.ts";
+import { endProcess } from "../support/processes.ts";
+import { startServer } from "../support/server.ts";
+
+/** Where the client comes from; the proxy comes from 127.0.0.1. */
+const CLIENT = "127.0.0.2";
+const QUERY = `info_hash=${"%ab".repeat(20)}&peer_id=${"x".repeat(20)}&port=6881&left=0&compact=1`;
+
+function hasProgram(name: string, flag = "-v"): boolean {
+  try {
+    return new Deno.Command(name, { args: [flag] }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+function findFreePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** A file of deploy/ with other ports. */
+async function readDeployed(name: string, ports: { own: number; tracker: string }) {
+  const text = await Deno.readTextFile(new URL(`deploy/${name}`, REPOSITORY));
+  const replaced = text.replace(/(listen |bind :)80\b/, `$1${ports.own}`)
+    .replace("127.0.0.1:3000", ports.tracker);
+  assert.ok(replaced.includes(ports.tracker) && replaced.includes(String(ports.own)));
+  return replaced;
+}
+
+/** Announces by curl, over two requests of one connection; returns the second answer. */
+async function announce(port: number, headers: string[] = []): Promise<Record<string, unknown>> {
+  const url = `http://127.0.0.1:${port}/announce?${QUERY}`;
+  const { code, stdout, stderr } = await new Deno.Command("curl", {
+    args: [
+      ...["--silent", "--show-error", "--interface", CLIENT, ...headers],
+      ...["--output", "/dev/null", url, "--output", "-", url],
+    ],
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  return bencode.decode(stdout) as Record<string, unknown>;
+}
+
+async function runBehind(
+  proxy: string,
+  options: {
+    network: Record<string, boolean | string[]>;
+    start: (directory: string, ports: { own: number; tracker: string }) => Promise<string[]>;
+    use: (port: number) => Promise<void>;
+  },
+): Promise<void> {
+  await using server = await startServer({
+    driver: "http",
+    configuration: {
+      network: { address: ["127.0.0.1:0"], trusted_proxies: ["127.0.0.1/32"], ...options.network },
+      protocol: { external_ip: true },
+    },
+  });
+  const own = findFreePort();
+  const args = await options.start(server.directory, { own, tracker: server.address("127.0.0.1") });
+  const process = new Deno.Command(proxy, { args, stdout: "null", stderr: "null" }).spawn();
+  try {
+    await within(untilConnected(own), { deadlineMs: 10_000, what: `${proxy} listens` });
+    await options.use(own);
+  } finally {
+    await endProcess(process);
+  }
+}
+
+/** Tries again while nobody listens. */
+async function untilConnected(port: number): Promise<void> {
+  while (true) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+function externalIp(answer: Record<string, unknown>): string {
+  return (answer["external ip"] as Uint8Array).join(".");
+}
+
+Deno.test({
+  name: "nginx: clients keep their address, and cannot claim another",
+  ignore: !hasProgram("nginx") || !hasProgram("curl", "-V"),
+  async fn() {
+    await runBehind("nginx", {
+      network: {},
+      async start(directory, ports) {
+        const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr;
+events {}
+http {
+  client_body_temp_path ${directory}/a; proxy_temp_path ${directory}/b;
+  fastcgi_temp_path ${directory}/c; uwsgi_temp_path ${directory}/d; scgi_temp_path ${directory}/e;
+  ${await readDeployed("nginx.conf", ports)}
+}`;
+        await Deno.writeTextFile(`${directory}/nginx.conf`, conf);
+        return ["-e", "stderr", "-p", directory, "-c", `${directory}/nginx.conf`];
+      },
+      async use(port) {
+        const answer = await announce(port);
+        assert.equal(externalIp(answer), CLIENT);
+        assert.deepEqual([answer.complete, answer.incomplete], [1, 0]);
+        const forged = await announce(port, ["--header", "X-Forwarded-For: 192.0.2.1"]);
+        assert.equal(externalIp(forged), CLIENT);
+      },
+    });
+  },
+});
+
+Deno.test({
+  name: "HAProxy: the PROXY protocol tells the tracker who asks",
+  ignore: !hasProgram("haproxy") || !hasProgram("curl", "-V"),
+  async fn() {
+    await runBehind("haproxy", {
+      network: { proxy_protocol: true },
+      async start(directory, ports) {
+        await Deno.writeTextFile(
+          `${directory}/haproxy.cfg`,
+          await readDeployed("haproxy.cfg", ports),
+        );
+        return ["-db", "-f", `${directory}/haproxy.cfg`];
+      },
+      async use(port) {
+        const answer = await announce(port);
+        assert.equal(externalIp(answer), CLIENT);
+        const forged = await announce(port, ["--header", "X-Forwarded-For: 192.0.2.1"]);
+        assert.equal(externalIp(forged), CLIENT);
+      },
+    });
+  },
+});
