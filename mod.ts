@@ -38,6 +38,8 @@ export interface TrackerOptions {
   access_list?: TableOptions;
   /** Memory for torrents and peers. */
   memory?: TableOptions;
+  /** Metrics for Prometheus and a status page. */
+  metrics?: TableOptions;
 }
 
 /** A tracker that serves. */

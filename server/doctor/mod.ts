@@ -11,7 +11,7 @@ import { ConfigError, toStartError } from "../errors.ts";
 import { EXIT_NO_PERMISSION } from "../exit_status.ts";
 import { isGranted } from "../permissions.ts";
 import { judgeCertificate } from "./certificate.ts";
-import { type Demand, toListener } from "./demand.ts";
+import { type Demand, type Listener, toListener } from "./demand.ts";
 import { type Facts, readFacts } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { tightestCommand } from "./flags.ts";
@@ -86,9 +86,18 @@ function toDemand(served: Served<unknown>, config: Table, configPath: string): D
     command,
     configPath,
     limitMib: (config.memory as { limit_mib: number }).limit_mib,
-    listeners: tables.map(([name, table]) => toListener(name, table as ListenerConfig)),
+    listeners: [
+      ...tables.map(([name, table]) => toListener(name, table as ListenerConfig)),
+      ...toMetricsListener(config.metrics as { address: string }),
+    ],
     permissions: served.permissions(config),
   };
+}
+
+/** The listener of metrics, where there is one; it is no protocol's, but its port must be free. */
+function toMetricsListener({ address }: { address: string }): Listener[] {
+  if (address === "") return [];
+  return [toListener("metrics", { socket_workers: 1, network: { address: [address] } })];
 }
 
 /** Each line of an error's message is a finding. */

@@ -390,6 +390,16 @@ access_list = { mode = "black", path = "/nowhere" }`;
   assert.match(both.stderr, /for udp or http: say --protocol/);
   await Deno.remove(both.configPath);
 
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const metrics = await examine(`[udp.network]
+address = "127.0.0.1:0"
+[metrics]
+address = "127.0.0.1:${listener.addr.port}"`);
+  listener.close();
+  assert.equal(metrics.code, 69);
+  assert.match(metrics.stdout, /^error {4}address: metrics: 127\.0\.0\.1:\d+ is held by /);
+  await Deno.remove(metrics.configPath);
+
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const { port } = socket.addr as Deno.NetAddr;
   const taken = await examine(`network = { address = "127.0.0.1:${port}", io = "deno" }`);
