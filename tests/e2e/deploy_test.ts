@@ -136,7 +136,8 @@ exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups --no-new-privs \
               ...["--net", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-euc", script],
             ]);
             assert.equal(code, 0, text);
-            assert.equal(text.match(/"Listening on /g)?.length, 5, text);
+            assert.equal(text.match(/"Listening on /g)?.length, 4, text);
+            assert.match(text, /"Metrics are on /);
             assert.match(text, /"Stopped"/);
             assert.doesNotMatch(text, /"level":"(error|fatal)"/);
           },
