@@ -70,12 +70,16 @@ const ANSWER_REST_MAX = 2_048;
 
 /**
  * Writes the settings; before the first worker starts, as they say how large an answer can be, and
- * at a reload.
+ * at a reload. Of several services that write them the last one's hold, but answers have the room
+ * that the longest of any needs.
  */
 export function writeHttpSettings(memory: WebAssembly.Memory, settings: HttpSettings): void {
   const words = new Uint32Array(memory.buffer);
-  const answerMax = ANSWER_REST_MAX +
+  const ownMax = ANSWER_REST_MAX +
     Math.max(settings.maxPeers * PEER_LENGTH_MAX, settings.maxScrapeTorrents * COUNTS_LENGTH_MAX);
+  // Never less: slices are there already at a reload, which may only ask for less than the start.
+  const answerMax = Math.max(ownMax, Atomics.load(words, CONTROL_HTTP_ANSWER_MAX >> 2));
+  const sliceSize = Math.max(SLICE_SIZE_MIN, Math.ceil(answerMax / PAGE_SIZE) * PAGE_SIZE);
   const options = (settings.keepAlive ? HTTP_OPTION_KEEP_ALIVE : 0) |
     (settings.sameFamilyOnly ? HTTP_OPTION_SAME_FAMILY : 0) |
     (settings.externalIp ? HTTP_OPTION_EXTERNAL_IP : 0) |
@@ -89,12 +93,9 @@ export function writeHttpSettings(memory: WebAssembly.Memory, settings: HttpSett
     [CONTROL_HTTP_DEFAULT_PEERS, settings.defaultPeers],
     [CONTROL_HTTP_MAX_REQUESTS, settings.maxRequestsPerConnection],
     [CONTROL_HTTP_OPTIONS, options],
+    [CONTROL_HTTP_ANSWER_MAX, answerMax],
+    [CONTROL_HTTP_SLICE_SIZE, sliceSize],
   ];
-  // Slices are there already at a reload: it may only ask for less than the start did.
-  if (Atomics.load(words, CONTROL_HTTP_SLICE_SIZE >> 2) === 0) {
-    const sliceSize = Math.max(SLICE_SIZE_MIN, Math.ceil(answerMax / PAGE_SIZE) * PAGE_SIZE);
-    values.push([CONTROL_HTTP_ANSWER_MAX, answerMax], [CONTROL_HTTP_SLICE_SIZE, sliceSize]);
-  }
   for (const [address, value] of values) Atomics.store(words, address >> 2, value);
 }
 

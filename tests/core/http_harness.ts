@@ -6,6 +6,7 @@ import {
   type HttpSettings,
   writeHttpSettings,
 } from "../../wasm/http_core.ts";
+import { CONTROL_HTTP_SLICE_SIZE } from "../../assembly/layout.ts";
 import { latin1 } from "../support/bencode.ts";
 import { ascii, concat } from "../support/packets.ts";
 import { writeClientAddress } from "../../server/client_address.ts";
@@ -28,6 +29,8 @@ export const HTTP_SETTINGS: HttpSettings = {
 
 export interface HttpHarnessOptions {
   settings?: Partial<HttpSettings>;
+  /** What another service of the same process wrote before. */
+  settingsBefore?: Partial<HttpSettings>;
   peerIds?: boolean;
   limitMib?: number;
   /** Prefixes as [first, last] pairs. */
@@ -54,11 +57,17 @@ export class Outcome {
 
 export class HttpHarness {
   readonly core: HttpCore;
+  readonly #sliceSize: number;
 
   constructor(module: WebAssembly.Module, options: HttpHarnessOptions = {}) {
     const { connections = 64, slices = 64 } = options;
     const shared = createShared(module, { limitMib: options.limitMib, peerIds: options.peerIds });
-    writeHttpSettings(shared.memory, { ...HTTP_SETTINGS, ...options.settings });
+    const { settings, settingsBefore } = options;
+    if (settingsBefore !== undefined) {
+      writeHttpSettings(shared.memory, { ...HTTP_SETTINGS, ...settingsBefore });
+    }
+    writeHttpSettings(shared.memory, { ...HTTP_SETTINGS, ...settings });
+    this.#sliceSize = new Uint32Array(shared.memory.buffer)[CONTROL_HTTP_SLICE_SIZE >> 2]!;
     this.core = new HttpCore(shared, { workerIndex: 0, connections, slices, seed: 1n });
     if (options.trusted !== undefined) {
       const ranges = { ipv4: options.trusted, ipv6: new Uint8Array() };
@@ -90,7 +99,10 @@ export class HttpHarness {
         let answered = this.core.receive(connection, byteLength);
         answered > 0;
         answered = this.core.resume(connection)
-      ) answers.push(this.core.outputOf(connection, answered).slice());
+      ) {
+        assert.ok(answered <= this.#sliceSize, `${answered} bytes are written into a slice`);
+        answers.push(this.core.outputOf(connection, answered).slice());
+      }
     }
     return concat(...answers);
   }

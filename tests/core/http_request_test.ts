@@ -215,6 +215,21 @@ for (const build of ["release", "debug"] satisfies Build[]) {
     assert.equal(harness.exchange([many]).text, expected.repeat(40));
   });
 
+  Deno.test(`HTTP answers have room, whoever else wrote the settings [${build}]`, () => {
+    const settingsBefore = { maxPeers: 0, maxScrapeTorrents: 1 }; // as WebTorrent's service does
+    for (const maxPeers of [200, 1_000]) {
+      const tracker = new HttpHarness(module, { settingsBefore, settings: { maxPeers } });
+      for (let port = 1; port <= maxPeers; port++) {
+        tracker.exchange([get(ANNOUNCE.replace("6881", `${port}`))], `2001:db8:${port}:1:1:1:1:1`);
+      }
+      const asking = get(`${ANNOUNCE}&compact=0&numwant=${maxPeers}`);
+      const answer = tracker.exchange([asking], "2001:db8::1").text;
+      assert.equal(answer.match(/d2:ip/g)?.length, maxPeers);
+      const three = tracker.exchange([asking.repeat(3)], "2001:db8::1").text;
+      assert.equal(three.length, 3 * answer.length);
+    }
+  });
+
   Deno.test(`HTTP says nothing after a request that ends its connection [${build}]`, () => {
     const next = get(ANNOUNCE.replace("6881", "6999"));
     for (const { request, ends } of Object.values(VECTORS)) {
