@@ -1,22 +1,17 @@
 /**
- * TLS: what a handshake costs, whether sessions resume, and how many new connections a reload of
- * the certificate resets under full load.
+ * TLS: what a handshake costs, and whether sessions resume.
  *
- *     deno run -A bench/limits/http_tls.ts [--reloads 10] [--seconds 3]
+ *     deno run -A bench/limits/http_tls.ts [--seconds 3]
  *
- * `openssl s_time` makes the handshakes, `wrk` the load (a connection per request). The server has
- * core 0, they have core 1.
+ * `openssl s_time` makes the handshakes. The server has core 0, it has core 1.
  */
 import { parseArgs } from "node:util";
-import { announce, bareLoop, type Certificate, inServer } from "../compare/http_servers.ts";
+import { announce, bareLoop, inServer } from "../compare/http_servers.ts";
 import { type HttpTarget, makeCertificate, riptide } from "../compare/http_servers.ts";
 import { readProcessUsage } from "../load/process_usage.ts";
 
-const RELOAD_EVERY_MILLISECONDS = 1_000;
-
 const { values: args } = parseArgs({
   options: {
-    reloads: { type: "string", default: "10" },
     seconds: { type: "string", default: "3" },
   },
 });
@@ -61,30 +56,6 @@ async function resumes({ port }: HttpTarget, version: "-tls1_2" | "-tls1_3"): Pr
   return /^(New|Reused), /m.exec(text)?.[1] ?? "no handshake";
 }
 
-/** Errors of wrk while the certificate is reloaded again and again, and without a reload. */
-async function resets(target: HttpTarget, certificate: Certificate): Promise<void> {
-  for (const reloads of [0, Number(args.reloads)]) {
-    let count = 0;
-    const reloading = setInterval(async () => {
-      if (++count > reloads) return;
-      const fresh = await makeCertificate();
-      await Deno.copyFile(fresh.certificatePath, certificate.certificatePath);
-      await Deno.copyFile(fresh.keyPath, certificate.keyPath);
-      await fresh.remove();
-      Deno.kill(target.processId, "SIGHUP");
-    }, RELOAD_EVERY_MILLISECONDS);
-    const seconds = Number(args.reloads) + 2;
-    const text = await run("wrk", [
-      ...["-t1", "-c64", `-d${seconds}s`, "-H", "Connection: close"],
-      `${target.origin}${announce(0)}`,
-    ]);
-    clearInterval(reloading);
-    const errors = /Socket errors: (.*)/.exec(text)?.[1] ?? "none";
-    const rate = /^Requests\/sec:\s+(\S+)/m.exec(text)?.[1];
-    console.log(`${reloads} reloads in ${seconds} s at ${rate} connections/s: errors: ${errors}`);
-  }
-}
-
 const certificate = await makeCertificate();
 const root = new URL("../..", import.meta.url).pathname;
 for (
@@ -97,7 +68,6 @@ for (
     for (const version of ["-tls1_2", "-tls1_3"] as const) {
       console.log(`  second connection, ${version}: ${await resumes(target, version)}`);
     }
-    if (server.name.startsWith("riptide")) await resets(target, certificate);
   });
 }
 await certificate.remove();

@@ -13,6 +13,7 @@ import { serveWorker } from "../pool.ts";
 import type { HttpCore } from "../../wasm/http_core.ts";
 import { LatencyRecorder } from "../../wasm/latency.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
+import { Acceptor } from "./acceptor.ts";
 import { Client, type TimeLimits } from "./client_connection.ts";
 import { type Admission, ConnectionLimits, type Limits } from "./connection_limits.ts";
 import { openListener } from "./listener.ts";
@@ -49,8 +50,6 @@ export interface TcpProgram<TStart extends TcpWorkerStart, TCore extends HttpCor
 
 /** Slices of 32 KiB at the most: requests that are unfinished, answers that are not sent. */
 export const SLICES_MAX = 1024;
-/** After an error of accept(), such as too many open files. */
-const ACCEPT_PAUSE_MILLISECONDS = 50;
 const TICK_MILLISECONDS = 1_000;
 const DRAIN_TICK_MILLISECONDS = 25;
 const DRAIN_READ_MILLISECONDS = 100;
@@ -61,7 +60,8 @@ let addresses: SocketAddress[];
 let admit: (conn: Deno.Conn, admission: Admission) => Client;
 let limits: ConnectionLimits;
 let shared: Limits & TimeLimits;
-let listeners: Deno.Listener[] = [];
+/** While others take over, those that they relieve as well. */
+let acceptors: Acceptor[] = [];
 let ticker: ReturnType<typeof setInterval>;
 let isStopping = false;
 const clients = new Set<Client>();
@@ -74,25 +74,14 @@ function listen(tls: TlsKeyPair | undefined): void {
     opened.forEach((listener) => listener.close());
     throw error;
   }
-  listeners = opened;
-  for (const listener of opened) acceptAll(listener).catch(endProcess);
+  const fresh = opened.map((listener) => new Acceptor(listener, begin));
+  for (const acceptor of fresh) acceptor.run().catch(endProcess);
+  acceptors.push(...fresh);
 }
 
 /** A fault must end the process, not vanish in a promise. */
 export function endProcess(error: unknown): void {
   queueMicrotask(() => reportError(error));
-}
-
-async function acceptAll(listener: Deno.Listener): Promise<void> {
-  while (listeners.includes(listener)) {
-    try {
-      begin(await listener.accept());
-    } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) throw error;
-      if (!listeners.includes(listener)) return;
-      await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MILLISECONDS));
-    }
-  }
 }
 
 /** Takes a connection in, or turns it away. */
@@ -118,24 +107,15 @@ async function serve(client: Client): Promise<void> {
   limits.release(client.admission);
 }
 
-function closeListeners(closed: Deno.Listener[]): void {
-  for (const listener of closed) {
-    try {
-      listener.close();
-    } catch { // it is closed
-    }
-  }
-}
-
 /** Answers what has begun, within the bound; then everything ends. */
 async function drain(): Promise<void> {
-  const closed = listeners;
-  listeners = [];
-  closeListeners(closed);
   const deadline = performance.now() + DRAIN_MILLISECONDS;
   Client.beginDrain();
-  // What was sent before the end is read first.
-  await new Promise((resolve) => setTimeout(resolve, DRAIN_READ_MILLISECONDS));
+  await Promise.all([
+    ...acceptors.map((acceptor) => acceptor.relieve()),
+    // What was sent before the end is read first.
+    new Promise((resolve) => setTimeout(resolve, DRAIN_READ_MILLISECONDS)),
+  ]);
   for (const client of clients) client.closeIfIdle();
   while (clients.size > 0 && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MILLISECONDS));
@@ -163,13 +143,12 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
       listen(given.tls);
     },
     /** New listeners with another certificate take over; connections go on with what they have. */
-    answer({ limits, tls }) {
-      if (tls !== undefined) {
-        const before = listeners;
-        listen(tls);
-        closeListeners(before);
-      }
+    async answer({ limits, tls }) {
+      const before = tls === undefined ? [] : [...acceptors];
+      if (tls !== undefined) listen(tls);
       Object.assign(shared, limits);
+      await Promise.all(before.map((acceptor) => acceptor.relieve()));
+      acceptors = acceptors.filter((acceptor) => !before.includes(acceptor));
     },
     async stop() {
       if (isStopping) return;

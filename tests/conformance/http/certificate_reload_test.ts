@@ -15,7 +15,7 @@ import { parseAddress } from "../../support/udp_client.ts";
 
 /** New connections get the new certificate within it. */
 const EFFECT_MS = 1000;
-/** A swap of listeners may reset what waits in the old one's queue: a few. */
+/** Between the last look at the old listener's queue and its close is an instant. */
 const RESETS_MAX = 2;
 
 interface Stage {
