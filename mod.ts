@@ -32,6 +32,8 @@ export interface TrackerOptions {
   udp?: TableOptions;
   /** The HTTP tracker (BEP 3). */
   http?: TableOptions;
+  /** The WebTorrent tracker; on the addresses of `http`, where they are the same. */
+  ws?: TableOptions;
   /** When things are forgotten. */
   cleaning?: TableOptions;
   /** Which torrents are served, and which clients. */
@@ -65,7 +67,7 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
   const tracker = await served.start(config, { takeOver: false });
   const addresses: Record<string, string[]> = {};
   let rest = tracker.addresses;
-  for (const protocol of ["udp", "http"] as const) {
+  for (const protocol of ["udp", "ws", "http"] as const) { // in the order of their start
     const count = config[protocol]?.network.address.length ?? 0;
     if (count > 0) addresses[protocol] = rest.slice(0, count);
     rest = rest.slice(count);
@@ -73,6 +75,7 @@ export async function startTracker(options: TrackerOptions): Promise<RunningTrac
   const schemes: Record<string, string> = {
     udp: "udp",
     http: config.http?.network.enable_tls ? "https" : "http",
+    ws: config.ws?.network.enable_tls ? "wss" : "ws",
   };
   let stopped: Promise<void> | undefined;
   const stop = () => stopped ??= tracker.stop();

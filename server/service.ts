@@ -31,6 +31,8 @@ export interface Service<TConfig> {
   /** Where it listens, as in the configuration. */
   addresses: readonly string[];
   workerCount: number;
+  /** Whether the workers of a service before it serve its addresses. */
+  isServedElsewhere?: boolean;
   peerIds?: boolean;
   /** Whether it is told what the kernel drops. */
   knowsKernelDrops: boolean;
@@ -72,6 +74,12 @@ export function partOf<TWhole, TPart>(
       return part === undefined ? nothing : await service.prepareReload?.(part) ?? nothing;
     },
   };
+}
+
+/** A service whose clients are served by another's workers: its settings are all that it adds. */
+export function withoutWorkers<TConfig>(service: Service<TConfig>): Service<TConfig> {
+  const { prepareReload: _, ...rest } = service;
+  return { ...rest, isServedElsewhere: true, workerCount: 0, startWorkers: async () => {} };
 }
 
 /** How many workers `socket_workers` asks for; "auto" is one for each processor core. */

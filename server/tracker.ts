@@ -182,7 +182,8 @@ async function startServices<TConfig>(
   for (const service of services) {
     const addresses: SocketAddress[] = [];
     for (const text of service.addresses) {
-      addresses.push(await claim(parseSocketAddress(text), service));
+      const address = parseSocketAddress(text);
+      addresses.push(service.isServedElsewhere ? address : await claim(address, service));
     }
     await service.startWorkers({ pool, core, firstWorker, addresses });
     firstWorker += service.workerCount;

@@ -5,7 +5,7 @@ import { PROTOCOL_HTTP } from "../../wasm/board.ts";
 import { HttpCore } from "../../wasm/http_core.ts";
 
 serveTcp<TcpWorkerStart, HttpCore>({
-  protocol: PROTOCOL_HTTP,
+  protocolOf: () => PROTOCOL_HTTP,
   createCore: ({ core, workerIndex, maxConnections }) =>
     new HttpCore(core, { workerIndex, connections: maxConnections, slices: SLICES_MAX }),
   createClient: (core, conn, { admission, start }) => new Client(core, conn, admission, start),

@@ -7,6 +7,9 @@ import { startTracker } from "../../server/tracker.ts";
 import { writeHttpSettings } from "../../wasm/http_core.ts";
 import { writeWsSettings } from "../../wasm/ws_core.ts";
 
+/** WebTorrent's configuration, and what it needs of HTTP's where its workers serve HTTP as well. */
+export type WsPart = WsConfig & { http?: { network: { keep_alive_timeout: number } } };
+
 /** How to start the tracker. */
 export interface WsOptions {
   /** Bind even if another process has the address. */
@@ -25,15 +28,18 @@ export async function startWs(config: WsConfig, options: WsOptions): Promise<Tra
  * How WebTorrent is served, alone or beside other protocols.
  * @throws StartError where the certificate cannot be had.
  */
-export async function wsService(config: WsConfig, options: WsOptions): Promise<Service<WsConfig>> {
+export async function wsService(config: WsPart, options: WsOptions): Promise<Service<WsPart>> {
   const { network } = config;
-  return await tcpService(config, {
+  return await tcpService<WsPart>(config, {
     name: "ws",
     takeOver: options.takeOver,
     writeSettings,
     workerUrl: new URL("./worker.ts", import.meta.url),
-    idleSeconds: network.request_timeout,
-    also: { pingSeconds: network.websocket_ping_interval },
+    idleSeconds: ({ network, http }) => http?.network.keep_alive_timeout ?? network.request_timeout,
+    also: {
+      pingSeconds: network.websocket_ping_interval,
+      servesHttp: config.http !== undefined,
+    },
   });
 }
 

@@ -13,6 +13,7 @@ import type { Served } from "./serve.ts";
 const KINDS: Record<string, () => Promise<Served<any>>> = {
   udp: async () => await (await import("./udp.ts")).servedUdp(),
   http: async () => await (await import("./http.ts")).servedHttp(),
+  ws: async () => await (await import("./ws.ts")).servedWs(),
   tracker: async () => await (await import("./tracker.ts")).servedTracker(),
 };
 

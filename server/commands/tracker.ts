@@ -32,8 +32,8 @@ async function start(
   config: TrackerConfig,
   options: { takeOver: boolean },
 ): Promise<Tracker<TrackerConfig>> {
-  const { httpOf, keyOf, udpOf, wsOf } = await import("../config/mod.ts");
-  const { partOf } = await import("../service.ts");
+  const { httpOf, keyOf, sharesAddress, udpOf, wsOf } = await import("../config/mod.ts");
+  const { partOf, withoutWorkers } = await import("../service.ts");
   const { startTracker } = await import("../tracker.ts");
   const services: Service<TrackerConfig>[] = [];
   const udp = udpOf(config);
@@ -44,19 +44,25 @@ async function start(
       keyOf: (key) => keyOf("udp", key),
     }));
   }
+  const isShared = sharesAddress(config);
   // Before HTTP, whose settings of what both have in common then hold.
-  const ws = wsOf(config);
+  const webTorrentOf = (whole: TrackerConfig) => {
+    const ws = wsOf(whole);
+    return ws && isShared ? whole.http && { ...ws, http: whole.http } : ws;
+  };
+  const ws = webTorrentOf(config);
   if (ws !== undefined) {
     const { wsService } = await import("../../protocols/ws/mod.ts");
     services.push(partOf(await wsService(ws, options), {
-      select: wsOf,
+      select: webTorrentOf,
       keyOf: (key) => keyOf("ws", key),
     }));
   }
   const http = httpOf(config);
   if (http !== undefined) {
     const { httpService } = await import("../../protocols/http/mod.ts");
-    services.push(partOf(await httpService(http, options), {
+    const service = await httpService(http, options);
+    services.push(partOf(isShared ? withoutWorkers(service) : service, {
       select: httpOf,
       keyOf: (key) => keyOf("http", key),
     }));

@@ -12,6 +12,7 @@ export { UDP_FILE, UDP_SCHEMA, type UdpConfig } from "./udp.ts";
 export {
   httpOf,
   keyOf,
+  sharesAddress,
   TRACKER_FILE,
   TRACKER_SCHEMA,
   type TrackerConfig,

@@ -30,7 +30,8 @@ export const TRACKER_SCHEMA = file("Configuration of a tracker that speaks sever
   udp: optionalTable("UDP (BEP 15); without this table it is off.", udpKeys),
   http: optionalTable("HTTP (BEP 3); without this table it is off.", httpKeys),
   ws: optionalTable(
-    "WebTorrent (WebSocket); without this table it is off.",
+    "WebTorrent (WebSocket); without this table it is off. With the same addresses as [http], each " +
+      "request that asks for an upgrade is WebTorrent's and every other HTTP's.",
     wsKeys(["0.0.0.0:3001", "[::]:3001"]), // 3000 is HTTP's
   ),
   cleaning: table("When things are forgotten.", {
@@ -65,6 +66,17 @@ export function httpOf(config: TrackerConfig): HttpConfig | undefined {
 export function wsOf(config: TrackerConfig): WsConfig | undefined {
   const { udp: _, http: __, ws, ...shared } = config;
   return ws && { ...ws, ...shared };
+}
+
+/** Whether HTTP and WebTorrent are served on the same addresses, by the same workers. */
+export function sharesAddress({ http, ws }: TrackerConfig): boolean {
+  return http !== undefined && ws !== undefined &&
+    http.network.address.some((address) => isShared(address, ws.network.address));
+}
+
+/** With port 0 each gets another. */
+function isShared(address: string, others: readonly string[]): boolean {
+  return others.includes(address) && !address.endsWith(":0");
 }
 
 /** A protocol's file kind, on its part of the configuration. */
@@ -159,10 +171,11 @@ function* findErrors(config: TrackerConfig): Generator<Finding> {
       };
     }
   }
+  if (sharesAddress(config)) yield* findSharingErrors(http!, ws!);
   const workers = [
     udp?.network.io === "deno" ? udp.network.address.length : fixedWorkers(udp),
     fixedWorkers(http),
-    fixedWorkers(ws),
+    sharesAddress(config) ? 0 : fixedWorkers(ws),
   ].reduce((sum, count) => sum + count, 0);
   if (workers > WORKERS_MAX) {
     const keys = PROTOCOLS.filter((protocol) => config[protocol] !== undefined)
@@ -173,6 +186,35 @@ function* findErrors(config: TrackerConfig): Generator<Finding> {
       message: `expected at most ${WORKERS_MAX} workers in all, and these are ${workers} ` +
         '(without io = "native", each UDP address takes one)',
     };
+  }
+}
+
+type TcpTable = NonNullable<TrackerConfig["http"] | TrackerConfig["ws"]>;
+
+/** What a listener has once, and both tables say. */
+const ONCE_PER_LISTENER = [
+  "enable_tls",
+  "tls_certificate_path",
+  "tls_private_key_path",
+  "request_timeout",
+  "max_connections",
+  "max_connections_per_address",
+] as const;
+
+/** Where both have an address, the same workers serve both: they must agree on what workers have. */
+function* findSharingErrors(http: TcpTable, ws: TcpTable): Generator<Finding> {
+  const both = (key: string, message: string): Finding => (
+    { severity: "error", keys: [`http.${key}`, `ws.${key}`], message }
+  );
+  const [own, other] = [http.network.address, ws.network.address];
+  if (own.length !== other.length || own.some((address) => !isShared(address, other))) {
+    yield both("network.address", "expected the same addresses in both, or none that both have");
+    return;
+  }
+  const reason = "expected the same of both, as they share their addresses";
+  if (http.socket_workers !== ws.socket_workers) yield both("socket_workers", reason);
+  for (const key of ONCE_PER_LISTENER) {
+    if (http.network[key] !== ws.network[key]) yield both(`network.${key}`, reason);
   }
 }
 

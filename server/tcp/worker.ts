@@ -37,7 +37,7 @@ export interface TcpWorkerChange {
 /** What a protocol does in such a worker. */
 export interface TcpProgram<TStart extends TcpWorkerStart, TCore extends HttpCore> {
   /** A PROTOCOL_* number: whose requests are timed. */
-  protocol: number;
+  protocolOf(start: TStart): number;
   createCore(start: TStart): TCore;
   createClient(
     core: TCore,
@@ -131,7 +131,7 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
     start(given) {
       const core = program.createCore(given);
       const { workerIndex } = given;
-      const { protocol } = program;
+      const protocol = program.protocolOf(given);
       addresses = given.addresses;
       shared = given; // whoever looks at the limits looks here
       admit = (conn, admission) => program.createClient(core, conn, { admission, start: given });
