@@ -30,8 +30,8 @@ export const TRACKER_SCHEMA = file("Configuration of a tracker that speaks sever
   udp: optionalTable("UDP (BEP 15); without this table it is off.", udpKeys),
   http: optionalTable("HTTP (BEP 3); without this table it is off.", httpKeys),
   ws: optionalTable(
-    "WebTorrent (WebSocket); without this table it is off. With the same addresses as [http], each " +
-      "request that asks for an upgrade is WebTorrent's and every other HTTP's.",
+    "WebTorrent (WebSocket); without this table it is off. With the addresses of [http], the " +
+      "two share them: a request that asks for an upgrade is WebTorrent's, every other HTTP's.",
     wsKeys(["0.0.0.0:3001", "[::]:3001"]), // 3000 is HTTP's
   ),
   cleaning: table("When things are forgotten.", {
@@ -201,7 +201,7 @@ const ONCE_PER_LISTENER = [
   "max_connections_per_address",
 ] as const;
 
-/** Where both have an address, the same workers serve both: they must agree on what workers have. */
+/** Where both have an address, the same workers serve both, and have these things once. */
 function* findSharingErrors(http: TcpTable, ws: TcpTable): Generator<Finding> {
   const both = (key: string, message: string): Finding => (
     { severity: "error", keys: [`http.${key}`, `ws.${key}`], message }

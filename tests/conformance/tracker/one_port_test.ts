@@ -1,4 +1,4 @@
-/** Row W38 where HTTP and WebTorrent share an address: the upgrade decides which of them answers. */
+/** Row W38 where HTTP and WebTorrent share an address: the upgrade decides who answers. */
 import { strict as assert } from "node:assert";
 import { Authority, hasOpenssl } from "../../support/certificates.ts";
 import { type Configuration, merge } from "../../support/configuration.ts";
