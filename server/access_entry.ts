@@ -57,7 +57,10 @@ export function parseUntil(text: string): number {
   const isForm = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?Z)?$/.test(text);
   const seconds = isForm ? Date.parse(text) / 1000 : NaN;
   if (!(seconds > 0 && seconds <= UNIX_SECONDS_MAX)) {
-    throw new SyntaxError("expected a time in UTC, until=2027-01-01T00:00:00Z or until=2027-01-01");
+    const shown = JSON.stringify(text);
+    throw new SyntaxError(
+      `expected a time in UTC, 2027-01-01T00:00:00Z or 2027-01-01, not ${shown}`,
+    );
   }
   return seconds;
 }

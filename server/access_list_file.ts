@@ -6,7 +6,7 @@
  * that moment reads the old list or the new one, never a part of one.
  */
 import { type EntryDetails, formatDetails, parseDetails } from "./access_entry.ts";
-import { StartError } from "./errors.ts";
+import { StartError, whyUnreadable } from "./errors.ts";
 import { EXIT_CONFIG } from "./exit_status.ts";
 
 /** Ten million lines. */
@@ -83,10 +83,10 @@ export class AccessListFile {
       if (size > FILE_BYTE_LENGTH_MAX) throw new Error("it is larger than 512 MiB");
       return new AccessListFile(path, await Deno.readTextFile(path));
     } catch (error) {
-      if (error instanceof StartError || error instanceof Deno.errors.NotCapable) throw error;
+      if (error instanceof StartError) throw error;
       const isAbsent = error instanceof Deno.errors.NotFound;
       if (isAbsent && options.mayBeAbsent) return new AccessListFile(path, "");
-      const reason = isAbsent ? "there is no such file" : (error as Error).message;
+      const reason = whyUnreadable(error);
       throw new StartError(`Cannot read the access list "${path}": ${reason}`, EXIT_CONFIG);
     }
   }

@@ -5,7 +5,7 @@
  * as PKCS#8.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
-import { StartError } from "./errors.ts";
+import { StartError, whyUnreadable } from "./errors.ts";
 import { EXIT_CONFIG } from "./exit_status.ts";
 
 /** Certificate chain and private key, PEM. */
@@ -51,12 +51,7 @@ async function read(path: string, what: string): Promise<Uint8Array<ArrayBuffer>
     if (size > FILE_BYTE_LENGTH_MAX) throw new Error("it is larger than 1 MiB");
     return await Deno.readFile(path);
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    const reason = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : error instanceof Deno.errors.PermissionDenied
-      ? "the system does not permit it"
-      : (error as Error).message;
+    const reason = whyUnreadable(error);
     throw new StartError(`Cannot read the ${what} "${path}": ${reason}`, EXIT_CONFIG);
   }
 }

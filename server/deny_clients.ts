@@ -1,6 +1,6 @@
 /** Denied client addresses: prefixes as operators write them, ranges as the core searches them. */
 import { parseCidr } from "./config/address.ts";
-import { StartError } from "./errors.ts";
+import { StartError, whyUnreadable } from "./errors.ts";
 import { EXIT_CONFIG } from "./exit_status.ts";
 
 /** Sorted ranges that neither overlap nor touch. */
@@ -56,9 +56,7 @@ async function readText(path: string): Promise<string> {
   try {
     return await Deno.readTextFile(path);
   } catch (error) {
-    const reason = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : (error as Error).message;
+    const reason = whyUnreadable(error);
     throw new StartError(`Cannot read the denied clients "${path}": ${reason}`, EXIT_CONFIG, {
       key: "access_list.deny_clients_path",
     });

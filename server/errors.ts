@@ -37,6 +37,19 @@ export class ConfigError extends StartError {
   }
 }
 
+/**
+ * Says why a file cannot be read, to end a sentence with.
+ * @throws The error itself where Deno wants a flag: `toStartError` names it.
+ */
+export function whyUnreadable(error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) throw error;
+  if (error instanceof Deno.errors.NotFound) return "there is no such file";
+  if (error instanceof Deno.errors.PermissionDenied) return "the system does not permit it";
+  const message = error instanceof Error ? error.message : String(error);
+  const reason = message.replace(/ \(os error \d+\).*$/, "");
+  return reason.charAt(0).toLowerCase() + reason.slice(1);
+}
+
 /** Turns whatever was thrown into an error with a message for the operator and an exit status. */
 export function toStartError(thrown: unknown): StartError {
   if (thrown instanceof StartError) return thrown;

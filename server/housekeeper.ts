@@ -28,7 +28,7 @@ import {
 import { Core, type Rules } from "../wasm/core.ts";
 import { OutOfMemoryError } from "../wasm/errors.ts";
 import type { SharedCore } from "../wasm/memory.ts";
-import { StartError } from "./errors.ts";
+import { StartError, whyUnreadable } from "./errors.ts";
 import { ListDetails } from "./list_details.ts";
 import { EXIT_CONFIG } from "./exit_status.ts";
 import { startHeartbeat } from "./heartbeat.ts";
@@ -157,8 +157,8 @@ async function readDenyRanges(question: LoadRules): Promise<DenyRanges> {
 
 /** Between the pieces of the file, the sweep goes on. */
 async function readList(mode: number, path: string, ranges: DenyRanges): Promise<Rules> {
-  const size = await listSize(path);
-  using file = await Deno.open(path);
+  const { file: opened, size } = await openList(path);
+  using file = opened;
   const rules = core.beginRules(mode, Math.ceil(size / LINE_SIZE_MIN) + 1, ranges);
   const details = new ListDetails();
   try {
@@ -179,20 +179,18 @@ async function readList(mode: number, path: string, ranges: DenyRanges): Promise
   }
 }
 
-/** Bytes of the list; a pipe or a device, which may never end, is none. */
-async function listSize(path: string): Promise<number> {
-  let reason = "it is not a file";
+/** Opens the list; a pipe or a device, which may never end, is none. */
+async function openList(path: string): Promise<{ file: Deno.FsFile; size: number }> {
   try {
     const { size, isFile } = await Deno.stat(path);
-    if (isFile) return size;
+    if (!isFile) throw new Error("it is not a file");
+    return { file: await Deno.open(path), size };
   } catch (error) {
-    reason = error instanceof Deno.errors.NotFound
-      ? "there is no such file"
-      : (error as Error).message;
+    const reason = whyUnreadable(error);
+    throw new StartError(`Cannot read the access list "${path}": ${reason}`, EXIT_CONFIG, {
+      key: "access_list.path",
+    });
   }
-  throw new StartError(`Cannot read the access list "${path}": ${reason}`, EXIT_CONFIG, {
-    key: "access_list.path",
-  });
 }
 
 function badLine(path: string, rules: Rules): StartError {

@@ -12,9 +12,17 @@ const file = argument(path({ metavar: "FILE", type: "file" }), {
   description: message`The list, as access_list.path names it.`,
 });
 const infoHashes = multiple(
-  argument(string({ metavar: "HASH", pattern: /^[0-9a-fA-F]{40}$/ }), {
-    description: message`Info hashes of 40 hexadecimal digits.`,
-  }),
+  argument(
+    string({
+      metavar: "HASH",
+      pattern: /^[0-9a-fA-F]{40}$/,
+      errors: {
+        patternMismatch: (input) =>
+          message`Expected an info hash of 40 hexadecimal digits, but got ${input}.`,
+      },
+    }),
+    { description: message`Info hashes of 40 hexadecimal digits.` },
+  ),
   { min: 1 },
 );
 

@@ -63,8 +63,8 @@ async function run(args: DoctorArguments): Promise<number> {
 }
 
 /**
- * Finds out what a file configures: the one kind that takes it, or the one that has the least
- * against it.
+ * Finds out what a file configures: the one kind that takes it; of a file with mistakes a tracker,
+ * where it has a protocol's table, or the kind that has the least against it.
  */
 async function findKind(configPath: string): Promise<string> {
   const { loadConfig } = await import("../config/mod.ts");
@@ -88,5 +88,17 @@ async function findKind(configPath: string): Promise<string> {
       EXIT_USAGE,
     );
   }
+  if (fitting.length === 0 && await hasProtocolTable(configPath)) return "tracker";
   return fitting[0] ?? problems.sort(([, one], [, other]) => one - other)[0]![0];
+}
+
+/** Whether a file has a table that only a tracker's may have, and the tracker's mistakes count. */
+async function hasProtocolTable(configPath: string): Promise<boolean> {
+  const { parse } = await import("smol-toml");
+  try {
+    const names = Object.keys(parse(await Deno.readTextFile(configPath)));
+    return names.some((name) => name in KINDS);
+  } catch { // whoever loads it says why
+    return false;
+  }
 }

@@ -4,7 +4,7 @@
  */
 
 import { parse as parseToml, TomlError } from "smol-toml";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, whyUnreadable } from "../errors.ts";
 import { readPermission, requirePermissions } from "../permissions.ts";
 import type { FileKind } from "./file_kind.ts";
 import type { Positions } from "./positions.ts";
@@ -94,11 +94,7 @@ function explain(kind: FileKind<unknown>, path: string, error: unknown): string 
     const place = path.startsWith("/") ? "" : ` in ${Deno.cwd()}`; // deno task may change it
     return `there is no such file${place}; \`main.ts ${kind.command} -p\` prints one to begin with`;
   }
-  if (error instanceof Deno.errors.PermissionDenied) return "the system does not permit it";
-  if (error instanceof TypeError) return "it is not UTF-8 text";
-  const message = error instanceof Error ? error.message : String(error);
-  const reason = message.replace(/ \(os error \d+\).*$/, "");
-  return reason.charAt(0).toLowerCase() + reason.slice(1);
+  return error instanceof TypeError ? "it is not UTF-8 text" : whyUnreadable(error);
 }
 
 function parseText(text: string, name: string): RawTable {

@@ -390,6 +390,12 @@ access_list = { mode = "black", path = "/nowhere" }`;
   assert.match(both.stderr, /for udp or http: say --protocol/);
   await Deno.remove(both.configPath);
 
+  const misspelt = await examine("[udp.network]\nadress = 3\n[http.network]\naddress = 4\n");
+  assert.equal(misspelt.code, 78);
+  assert.match(misspelt.stdout, /^error .*:2: .*did you mean "udp.network.address"\nerror .*:4: /);
+  assert.doesNotMatch(misspelt.stdout, /"udp": expected a known key/);
+  await Deno.remove(misspelt.configPath);
+
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const metrics = await examine(`[udp.network]
 address = "127.0.0.1:0"
