@@ -11,12 +11,18 @@ const QUOTE: u32 = 0x22;
 const COMMA: u32 = 0x2c;
 const MINUS: u32 = 0x2d;
 const POINT: u32 = 0x2e;
+const SLASH: u32 = 0x2f;
 const ZERO: u32 = 0x30;
 const COLON: u32 = 0x3a;
 const OPEN_LIST: u32 = 0x5b;
 const BACKSLASH: u32 = 0x5c;
 const CLOSE_LIST: u32 = 0x5d;
+const LETTER_B: u32 = 0x62;
 const LETTER_E: u32 = 0x65;
+const LETTER_F: u32 = 0x66;
+const LETTER_N: u32 = 0x6e;
+const LETTER_R: u32 = 0x72;
+const LETTER_T: u32 = 0x74;
 const LETTER_U: u32 = 0x75;
 const OPEN_OBJECT: u32 = 0x7b;
 const CLOSE_OBJECT: u32 = 0x7d;
@@ -24,26 +30,24 @@ const CLOSE_OBJECT: u32 = 0x7d;
 const TRUE: u32 = 0x65757274;
 const NULL: u32 = 0x6c6c756e;
 const ALSE: u32 = 0x65736c61;
-const LETTER_F: u32 = 0x66;
 
-/** Rows of the ASCII table where a byte may follow a backslash: 2, 5, 6, 7, one bit each. */
-const ESCAPES_BY_LOW: v128 = i8x16(0, 0, 13, 0, 8, 8, 4, 0, 0, 0, 0, 0, 2, 0, 4, 1);
-const ESCAPES_BY_HIGH: v128 = i8x16(0, 0, 1, 0, 0, 2, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0);
+/** Bits at odd places, for runs of backslashes (as simdjson finds them). */
+const ODD_BITS: u64 = 0xaaaaaaaaaaaaaaaa;
+const LANES: v128 = i8x16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 
 /** Values within values; each takes a bit of a u64. */
 const DEPTH_MAX: u32 = 32;
 /** The longest name that means anything: to_peer_id and others are shorter. */
-const NAME_MAX: usize = 15;
+const NAME_MAX: u32 = 15;
 const ID_SIZE: u32 = 20;
 
 /** Whether the string read last has escapes: scratch of this instance. */
 export let hasEscapes: bool = false;
-/** The key that `enterMember` read: its first and last byte's place, quotes excluded. */
-export let keyStart: usize = 0;
-export let keyEnd: usize = 0;
-/** What `readName` read, little-endian, zero-filled. */
+/** What `readName` or `enterMember` read, little-endian, zero-filled. */
 export let nameLow: u64 = 0;
 export let nameHigh: u64 = 0;
+/** Characters of the key that `enterMember` read; 0 where it is no name that means anything. */
+export let keyLength: u32 = 0;
 
 /** The byte at ptr, 0 at the end: no byte that JSON has outside of strings. */
 export function codeAt(ptr: usize, end: usize): u32 {
@@ -66,71 +70,133 @@ function skipBlanks(ptr: usize, end: usize): usize {
 
 /** Reads on behind an opening quote, to behind the closing one. */
 export function skipString(ptr: usize, end: usize): usize {
-  let escaped: u32 = 0; // whether the first byte of the stride at hand is escaped
-  let all: u32 = 0;
   for (; ptr < end; ptr += 16) {
-    const bytes = v128.load(ptr);
-    const backslashes = maskOf(bytes, BACKSLASH);
-    const quotes = maskOf(bytes, QUOTE);
-    const controls = <u32> i8x16.bitmask(i8x16.lt_u(bytes, i8x16.splat(0x20)));
-    if ((backslashes | quotes | controls | escaped) == 0) continue;
-    if ((backslashes | escaped) != 0) {
-      all |= backslashes;
-      escaped = escapedBytes(backslashes, escaped);
-      const marks = quotes & ~escaped;
-      const inside = insideMask(marks);
-      if (!areEscapes(bytes, ptr, end, escaped & inside)) return 0;
+    const marks = inline.always(marksOf(v128.load(ptr)));
+    if (marks == 0) continue;
+    const mark = ptr + ctz<u32>(marks);
+    const code: u32 = load<u8>(mark);
+    if (code == BACKSLASH) return skipEscaped(mark, end);
+    hasEscapes = false;
+    return code == QUOTE && mark < end ? mark + 1 : 0;
+  }
+  return 0;
+}
+
+/** Where quotes, backslashes and control characters are: what a string does not just go on with. */
+function marksOf(bytes: v128): u32 {
+  const quotes = i8x16.eq(bytes, i8x16.splat(<i8> QUOTE));
+  const backslashes = i8x16.eq(bytes, i8x16.splat(<i8> BACKSLASH));
+  const controls = inline.always(controlsOf(bytes));
+  return <u32> i8x16.bitmask(v128.or(v128.or(quotes, backslashes), controls));
+}
+
+function controlsOf(bytes: v128): v128 {
+  return i8x16.eq(i8x16.min_u(bytes, i8x16.splat(0x1f)), bytes);
+}
+
+/** The same from a backslash on, 64 bytes at a time, each a bit: descriptions are full of \r\n. */
+function skipEscaped(ptr: usize, end: usize): usize {
+  hasEscapes = true;
+  let carry: u64 = 0; // 1: the first byte of the block is escaped
+  for (; ptr < end; ptr += 64) {
+    // No further than 15 bytes past the end; zeros are nothing that a string has.
+    const zeros = i64x2.splat(0);
+    const a = v128.load(ptr);
+    const b = ptr + 16 < end ? v128.load(ptr, 16) : zeros;
+    const c = ptr + 32 < end ? v128.load(ptr, 32) : zeros;
+    const d = ptr + 48 < end ? v128.load(ptr, 48) : zeros;
+    const backslash = i8x16.splat(<i8> BACKSLASH);
+    const backslashes = inline.always(
+      maskOf(
+        i8x16.eq(a, backslash),
+        i8x16.eq(b, backslash),
+        i8x16.eq(c, backslash),
+        i8x16.eq(d, backslash),
+      ),
+    );
+    // A run's backslashes escape by turns. Subtraction carries through each run, and tells by the
+    // parity of the place behind it which ones do.
+    const first = backslashes & ~carry;
+    const ends = (((first << 1) | ODD_BITS) - first) ^ ODD_BITS;
+    const escaped = ends ^ (backslashes | carry);
+    carry = (ends & backslashes) >> 63;
+    const quote = i8x16.splat(<i8> QUOTE);
+    const quotes = inline.always(
+      maskOf(i8x16.eq(a, quote), i8x16.eq(b, quote), i8x16.eq(c, quote), i8x16.eq(d, quote)),
+    ) & ~escaped;
+    const inside = quotes == 0 ? ~(<u64> 0) : (quotes & (0 - quotes)) - 1;
+    const least = i8x16.min_u(i8x16.min_u(a, b), i8x16.min_u(c, d));
+    if (v128.any_true(inline.always(controlsOf(least)))) {
+      const controls = inline.always(
+        maskOf(
+          inline.always(controlsOf(a)),
+          inline.always(controlsOf(b)),
+          inline.always(controlsOf(c)),
+          inline.always(controlsOf(d)),
+        ),
+      );
       if ((controls & inside) != 0) return 0;
-      if (marks != 0) return endOfString(ptr + ctz<u32>(marks), end, all);
-      escaped >>= 16;
-    } else {
-      if ((controls & insideMask(quotes)) != 0) return 0;
-      if (quotes != 0) return endOfString(ptr + ctz<u32>(quotes), end, all);
+    }
+    const lines = inline.always(
+      maskOf(
+        inline.always(isLineEnd(a)),
+        inline.always(isLineEnd(b)),
+        inline.always(isLineEnd(c)),
+        inline.always(isLineEnd(d)),
+      ),
+    );
+    const others = escaped & inside & ~lines;
+    if (others != 0 && !areEscapes(ptr, end, others)) return 0;
+    if (quotes != 0) {
+      const mark = ptr + <usize> ctz<u64>(quotes);
+      return mark < end ? mark + 1 : 0;
     }
   }
   return 0;
 }
 
-function endOfString(quote: usize, end: usize, backslashes: u32): usize {
-  hasEscapes = backslashes != 0;
-  return quote < end ? quote + 1 : 0;
+/** The letters of the escapes that there are most of. */
+function isLineEnd(bytes: v128): v128 {
+  return v128.or(
+    i8x16.eq(bytes, i8x16.splat(<i8> LETTER_N)),
+    i8x16.eq(bytes, i8x16.splat(<i8> LETTER_R)),
+  );
 }
 
-function maskOf(bytes: v128, code: u32): u32 {
-  return <u32> i8x16.bitmask(i8x16.eq(bytes, i8x16.splat(<i8> code)));
+/** A bit for each of 64 lanes. */
+function maskOf(a: v128, b: v128, c: v128, d: v128): u64 {
+  const low = <u32> i8x16.bitmask(a) | (<u32> i8x16.bitmask(b) << 16);
+  const high = <u32> i8x16.bitmask(c) | (<u32> i8x16.bitmask(d) << 16);
+  return <u64> low | (<u64> high << 32);
 }
 
-/** The bytes before the first mark: all of them where there is none. */
-function insideMask(marks: u32): u32 {
-  return marks == 0 ? 0xffff : (marks & (0 - marks)) - 1;
-}
-
-/** Which bytes follow a backslash that is not escaped itself; bit 16 is the next stride's. */
-function escapedBytes(backslashes: u32, first: u32): u32 {
-  if (first == 0 && (backslashes & (backslashes << 1)) == 0) return backslashes << 1;
-  let escaped = first;
-  backslashes &= ~first;
-  while (backslashes != 0) {
-    const lane = ctz<u32>(backslashes);
-    escaped |= 2 << lane;
-    backslashes &= ~((<u32> 3) << lane);
-  }
-  return escaped;
-}
-
-/** Whether these bytes of a stride may follow a backslash, and \u what it needs. */
-function areEscapes(bytes: v128, ptr: usize, end: usize, escaped: u32): bool {
-  if (escaped == 0) return true;
-  // Two halves of a byte choose a bit each of the same four: the rows of the ASCII table.
-  const low = i8x16.swizzle(ESCAPES_BY_LOW, v128.and(bytes, i8x16.splat(0x0f)));
-  const high = i8x16.swizzle(ESCAPES_BY_HIGH, i8x16.shr_u(bytes, 4));
-  const others = <u32> i8x16.bitmask(i8x16.eq(v128.and(low, high), i8x16.splat(0)));
-  if ((others & escaped) != 0) return false;
-  let units = maskOf(bytes, LETTER_U) & escaped;
-  for (; units != 0; units &= units - 1) {
-    if (!isUnit(ptr + ctz<u32>(units) + 1, end)) return false;
+/** Whether the bytes at these places may follow a backslash, and \u what it needs. */
+function areEscapes(ptr: usize, end: usize, places: u64): bool {
+  for (; places != 0; places &= places - 1) {
+    const at = ptr + <usize> ctz<u64>(places);
+    const code: u32 = load<u8>(at);
+    if (code == LETTER_U) {
+      if (!isUnit(at + 1, end)) return false;
+    } else if (!isEscape(code)) {
+      return false;
+    }
   }
   return true;
+}
+
+function isEscape(code: u32): bool {
+  switch (code) {
+    case QUOTE:
+    case BACKSLASH:
+    case SLASH:
+    case LETTER_B:
+    case LETTER_F:
+    case LETTER_N:
+    case LETTER_R:
+    case LETTER_T:
+      return true;
+  }
+  return false;
 }
 
 /** Four hexadecimal digits. */
@@ -211,15 +277,34 @@ export function skipValue(ptr: usize, end: usize): usize {
   return ptr;
 }
 
-/** Reads a key (`keyStart`, `keyEnd`) and its colon; returns the first character of its value. */
+/**
+ * Reads a key (`keyLength`, `nameLow`, `nameHigh`) and its colon; returns the first character of
+ * its value.
+ */
 export function enterMember(ptr: usize, end: usize): usize {
-  if (inline.always(codeAt(ptr, end)) != QUOTE) return 0;
-  keyStart = ptr + 1;
-  ptr = skipString(keyStart, end);
-  if (ptr == 0) return 0;
-  keyEnd = ptr - 1;
+  if (inline.always(codeAt(ptr, end)) != QUOTE || ++ptr == end) return 0;
+  const bytes = v128.load(ptr);
+  const marks = inline.always(marksOf(bytes));
+  const byteLength = ctz<u32>(marks);
+  if (marks != 0 && load<u8>(ptr + byteLength) == QUOTE) {
+    // Where that lies behind the end, so does the colon.
+    keyLength = byteLength;
+    setName(bytes, byteLength);
+    ptr += byteLength + 1;
+  } else {
+    const start = ptr;
+    ptr = skipString(ptr, end);
+    if (ptr == 0) return 0;
+    keyLength = readName(start, ptr - 1, hasEscapes);
+  }
   ptr = inline.always(passBlanks(ptr, end));
   return inline.always(codeAt(ptr, end)) == COLON ? inline.always(passBlanks(ptr + 1, end)) : 0;
+}
+
+function setName(bytes: v128, byteLength: u32): void {
+  const name = v128.and(bytes, i8x16.gt_s(i8x16.splat(<i8> byteLength), LANES));
+  nameLow = i64x2.extract_lane(name, 0);
+  nameHigh = i64x2.extract_lane(name, 1);
 }
 
 /**
@@ -231,62 +316,46 @@ export function readName(ptr: usize, end: usize, isEscaped: bool): u32 {
   nameLow = 0;
   nameHigh = 0;
   if (isEscaped) return readEscapedName(ptr, end);
-  const byteLength = end - ptr;
+  const byteLength: u32 = end - ptr;
   if (byteLength > NAME_MAX) return 0;
-  nameLow = load<u64>(ptr);
-  nameHigh = load<u64>(ptr, 8);
-  const mask = ((<u64> 1) << ((byteLength & 7) << 3)) - 1;
-  if (byteLength < 8) {
-    nameLow &= mask;
-    nameHigh = 0;
-  } else {
-    nameHigh &= mask;
-  }
+  setName(v128.load(ptr), byteLength);
   return byteLength;
 }
 
 function readEscapedName(ptr: usize, end: usize): u32 {
   let index: u32 = 0;
   for (; ptr < end; ++index) {
-    const code = decodeCharacter(ptr);
-    if (index == <u32> NAME_MAX || code > 0x7f) return 0;
+    let code: u32 = load<u8>(ptr);
+    if (code != BACKSLASH) {
+      ++ptr;
+    } else {
+      code = decodeEscape(ptr);
+      ptr = characterEnd;
+    }
+    if (index == NAME_MAX || code > 0x7f) return 0;
     if (index < 8) nameLow |= (<u64> code) << (index << 3);
     else nameHigh |= (<u64> code) << ((index - 8) << 3);
-    ptr = characterEnd;
   }
   return index;
 }
 
-/** Where the character that `decodeCharacter` read ends. */
+/** Where the escape that `decodeEscape` read ends. */
 let characterEnd: usize = 0;
 
-/** One UTF-16 unit of a checked string; more than 0xff for whatever is no byte. */
-function decodeCharacter(ptr: usize): u32 {
-  const code: u32 = load<u8>(ptr);
-  if (code == BACKSLASH) return decodeEscape(ptr);
-  if (code < 0x80) {
-    characterEnd = ptr + 1;
-    return code;
-  }
-  // U+0080…U+00FF are C2 or C3 and one byte; the text is UTF-8, so what follows need not be looked
-  // at.
-  characterEnd = ptr + 2;
-  return code > 0xc3 ? 0x100 : ((code & 3) << 6) | (load<u8>(ptr, 1) & 0x3f);
-}
-
+/** One UTF-16 unit of a checked string, from its backslash on. */
 function decodeEscape(ptr: usize): u32 {
   const code: u32 = load<u8>(ptr, 1);
   characterEnd = ptr + 2;
   switch (code) {
-    case 0x62: // b
+    case LETTER_B:
       return 0x08;
-    case 0x66: // f
+    case LETTER_F:
       return 0x0c;
-    case 0x6e: // n
+    case LETTER_N:
       return 0x0a;
-    case 0x72: // r
+    case LETTER_R:
       return 0x0d;
-    case 0x74: // t
+    case LETTER_T:
       return 0x09;
     case LETTER_U:
       characterEnd = ptr + 6;
@@ -314,10 +383,15 @@ export function readBinaryString(ptr: usize, end: usize, isEscaped: bool, out: u
   const outEnd = out + ID_SIZE;
   while (ptr < end && out < outEnd) {
     let code: u32 = load<u8>(ptr);
-    if (code < 0x80 && code != BACKSLASH) {
+    if (code >= 0x80) {
+      // U+0080…U+00FF are C2 or C3 and one byte; the text is UTF-8, so that one need not be checked.
+      if (code > 0xc3) return false;
+      code = ((code & 3) << 6) | (load<u8>(ptr, 1) & 0x3f);
+      ptr += 2;
+    } else if (code != BACKSLASH) {
       ++ptr;
     } else {
-      code = decodeCharacter(ptr);
+      code = decodeEscape(ptr);
       if (code > 0xff) return false;
       ptr = characterEnd;
     }

@@ -15,10 +15,22 @@ export function checkUtf8(ptr: usize, end: usize, state: u32): u32 {
   while (ptr < end) {
     if (state == 0) {
       // Straight to the next byte that is no ASCII; what lies past the end is not looked at.
-      const others = <u32> i8x16.bitmask(v128.load(ptr));
+      if (ptr + 64 <= end && inline.always(isAscii64(ptr))) {
+        ptr += 64;
+        continue;
+      }
+      const bytes = v128.load(ptr);
+      const others = <u32> i8x16.bitmask(bytes);
       if (others == 0) {
         ptr += 16;
         continue;
+      }
+      if (ptr + 16 <= end) {
+        const pairs = inline.always(pairsOf(bytes, others));
+        if (pairs != 0) {
+          ptr += pairs;
+          continue;
+        }
       }
       ptr += ctz<u32>(others);
       if (ptr >= end) return 0;
@@ -33,6 +45,27 @@ export function checkUtf8(ptr: usize, end: usize, state: u32): u32 {
     ++ptr;
   }
   return state;
+}
+
+function isAscii64(ptr: usize): bool {
+  const all = v128.or(
+    v128.or(v128.load(ptr), v128.load(ptr, 16)),
+    v128.or(v128.load(ptr, 32), v128.load(ptr, 48)),
+  );
+  return i8x16.bitmask(all) == 0;
+}
+
+/**
+ * How many of 16 bytes are whole characters, where none has more than two bytes: 15 or 16, and 0
+ * where it is not that simple. Ids as binary strings have no others.
+ */
+function pairsOf(bytes: v128, others: u32): u32 {
+  const firsts = <u32> i8x16.bitmask(
+    v128.and(i8x16.gt_s(bytes, i8x16.splat(<i8> 0xc1)), i8x16.lt_s(bytes, i8x16.splat(<i8> 0xe0))),
+  );
+  const seconds = <u32> i8x16.bitmask(i8x16.lt_s(bytes, i8x16.splat(<i8> 0xc0)));
+  if ((firsts | seconds) != others || seconds != ((firsts << 1) & 0xffff)) return 0;
+  return 16 - (firsts >> 15);
 }
 
 /** The state behind the first byte of a character that is no ASCII. */

@@ -24,21 +24,42 @@ export const FRAME_HEAD_MAX: u32 = 10;
  */
 export function unmask(to: usize, from: usize, byteLength: u32, mask: u32): bool {
   const end = from + byteLength;
+  if (byteLength < 16) return unmaskShort(to, from, end, mask);
   const wide = i32x4.splat(mask);
-  let all = i32x4.splat(0);
+  // The last stride overlaps the one before, so it is read before that is written.
+  const lastMask = i32x4.splat(rotr<u32>(mask, (byteLength & 3) << 3));
+  const last = v128.xor(v128.load(end - 16), lastMask);
+  const toLast = to + byteLength - 16;
+  let all = last;
+  for (; from + 64 <= end; from += 64, to += 64) {
+    const a = v128.xor(v128.load(from), wide);
+    const b = v128.xor(v128.load(from, 16), wide);
+    const c = v128.xor(v128.load(from, 32), wide);
+    const d = v128.xor(v128.load(from, 48), wide);
+    all = v128.or(all, v128.or(v128.or(a, b), v128.or(c, d)));
+    v128.store(to, a);
+    v128.store(to, b, 16);
+    v128.store(to, c, 32);
+    v128.store(to, d, 48);
+  }
   for (; from + 16 <= end; from += 16, to += 16) {
     const bytes = v128.xor(v128.load(from), wide);
     all = v128.or(all, bytes);
     v128.store(to, bytes);
   }
-  let rest: u32 = 0;
+  v128.store(toLast, last);
+  return i8x16.bitmask(all) == 0;
+}
+
+function unmaskShort(to: usize, from: usize, end: usize, mask: u32): bool {
+  let all: u32 = 0;
   for (; from < end; ++from, ++to) {
     const code: u32 = load<u8>(from) ^ (mask & 0xff);
     store<u8>(to, code);
-    rest |= code;
+    all |= code;
     mask = rotr<u32>(mask, 8);
   }
-  return i8x16.bitmask(all) == 0 && (rest & 0x80) == 0;
+  return (all & 0x80) == 0;
 }
 
 /** Bytes of the head of an unmasked frame. */

@@ -51,8 +51,7 @@ import {
   enterMember,
   hasEscapes,
   isZero,
-  keyEnd,
-  keyStart,
+  keyLength,
   nameHigh,
   nameLow,
   passBlanks,
@@ -157,7 +156,7 @@ function skipText(ptr: usize, end: usize): usize {
 
 /** Reads the value at ptr, of the key at hand; returns its end. */
 function readMember(ptr: usize, end: usize): usize {
-  const nameLength = readName(keyStart, keyEnd, hasKeyEscapes());
+  const nameLength = keyLength;
   const low = nameLow;
   const high = nameHigh;
   if (nameLength == 6 && low == OFFERS) return readOffers(ptr, end);
@@ -193,11 +192,6 @@ function readMember(ptr: usize, end: usize): usize {
       break;
   }
   return next;
-}
-
-/** Whether the key at hand has escapes; read before its value is. */
-function hasKeyEscapes(): bool {
-  return hasEscapes;
 }
 
 function isNull(ptr: usize): bool {
@@ -347,9 +341,8 @@ function readOffer(ptr: usize, end: usize): usize {
   offerHasSdp = false;
   ptr = nextMember(inline.always(passBlanks(ptr + 1, end)), end, true);
   while (ptr > memberEnd) {
-    const nameLength = readName(keyStart, keyEnd, hasKeyEscapes());
-    const isId = nameLength == 8 && nameLow == OFFER_ID_NAME;
-    const isValue = nameLength == 5 && nameLow == OFFER;
+    const isId = keyLength == 8 && nameLow == OFFER_ID_NAME;
+    const isValue = keyLength == 5 && nameLow == OFFER;
     const next = isValue ? skipDescription(ptr, end) : skipText(ptr, end);
     if (next == 0) return 0;
     if (isId) {
@@ -372,7 +365,7 @@ function skipDescription(ptr: usize, end: usize): usize {
   if (inline.always(codeAt(ptr, end)) != OPEN_OBJECT) return skipValue(ptr, end);
   ptr = nextMember(inline.always(passBlanks(ptr + 1, end)), end, true);
   while (ptr > memberEnd) {
-    const isSdp = readName(keyStart, keyEnd, hasKeyEscapes()) == 3 && nameLow == SDP;
+    const isSdp = keyLength == 3 && nameLow == SDP;
     ptr = skipText(ptr, end);
     if (ptr == 0) return 0;
     if (isSdp) offerHasSdp = textEnd != 0;
