@@ -13,6 +13,7 @@ const MINUS: u32 = 0x2d;
 const POINT: u32 = 0x2e;
 const SLASH: u32 = 0x2f;
 const ZERO: u32 = 0x30;
+const ZEROS: u32 = 0x3030;
 const COLON: u32 = 0x3a;
 const OPEN_LIST: u32 = 0x5b;
 const BACKSLASH: u32 = 0x5c;
@@ -213,6 +214,18 @@ function skipDigits(ptr: usize, end: usize): usize {
 
 /** At its first character, a minus or a digit. */
 function skipNumber(ptr: usize, end: usize): usize {
+  // Most are a few digits and nothing else.
+  const values = i8x16.sub(v128.load(ptr), i8x16.splat(<i8> ZERO));
+  const digits = <u32> i8x16.bitmask(i8x16.eq(i8x16.min_u(values, i8x16.splat(9)), values));
+  const run = ctz<u32>(~digits);
+  if (run != 0 && run < 16 && ptr + run <= end && (run == 1 || load<u8>(ptr) != ZERO)) {
+    const next: u32 = load<u8>(ptr + run);
+    if (next != POINT && (next | 0x20) != LETTER_E) return ptr + run;
+  }
+  return skipAnyNumber(ptr, end);
+}
+
+function skipAnyNumber(ptr: usize, end: usize): usize {
   if (inline.always(codeAt(ptr, end)) == MINUS) ++ptr;
   if (inline.always(codeAt(ptr, end)) - ZERO > 9) return 0;
   ptr = load<u8>(ptr) == ZERO ? ptr + 1 : skipDigits(ptr, end);
@@ -359,6 +372,9 @@ function decodeEscape(ptr: usize): u32 {
       return 0x09;
     case LETTER_U:
       characterEnd = ptr + 6;
+      if (load<u16>(ptr, 2) == ZEROS) {
+        return (hexDigit(load<u8>(ptr, 4)) << 4) | hexDigit(load<u8>(ptr, 5));
+      }
       return (hexDigit(load<u8>(ptr, 2)) << 12) | (hexDigit(load<u8>(ptr, 3)) << 8) |
         (hexDigit(load<u8>(ptr, 4)) << 4) | hexDigit(load<u8>(ptr, 5));
   }
@@ -381,23 +397,25 @@ export function readBinaryString(ptr: usize, end: usize, isEscaped: bool, out: u
     return i8x16.bitmask(first) == 0 && (last & 0x80808080) == 0;
   }
   const outEnd = out + ID_SIZE;
-  while (ptr < end && out < outEnd) {
+  let most: u32 = 0;
+  for (; ptr < end && out < outEnd; ++out) {
     let code: u32 = load<u8>(ptr);
-    if (code >= 0x80) {
-      // U+0080…U+00FF are C2 or C3 and one byte; the text is UTF-8, so that one need not be checked.
-      if (code > 0xc3) return false;
-      code = ((code & 3) << 6) | (load<u8>(ptr, 1) & 0x3f);
-      ptr += 2;
-    } else if (code != BACKSLASH) {
-      ++ptr;
-    } else {
+    if (code == BACKSLASH) {
       code = decodeEscape(ptr);
       if (code > 0xff) return false;
       ptr = characterEnd;
+    } else {
+      // U+0080…U+00FF are C2 or C3 and one byte; the text is UTF-8, so that one need not be checked.
+      // No branch tells them from ASCII: hashes have both, and nobody can guess the next.
+      most = max<u32>(most, code);
+      const second: u32 = load<u8>(ptr, 1);
+      const isPair = code >> 7;
+      ptr += 1 + isPair;
+      code = select<u32>(((code & 3) << 6) | (second & 0x3f), code, isPair);
     }
-    store<u8>(out++, code);
+    store<u8>(out, code);
   }
-  return ptr == end && out == outEnd;
+  return most <= 0xc3 && ptr == end && out == outEnd;
 }
 
 /** Whether a number that was skipped is 0: no digit but zeros before its exponent. */

@@ -161,10 +161,10 @@ function readFrame(worker: usize, rules: usize, connection: usize, inPieces: boo
   }
   store<u32>(connection, head + headLength + byteLength, CONNECTION_HEAD);
   if (!isWithinRate(connection)) return fail(worker, connection, CLOSE_POLICY);
-  const isAscii = unmask(payload, payload, byteLength, mask);
+  const others = unmask(payload, payload, byteLength, mask);
   if (opcode >= OPCODE_CLOSE) {
     answerControl(worker, connection, opcode, payload, byteLength);
-  } else if (!isAscii && checkUtf8(payload, payload + byteLength, 0) != 0) {
+  } else if (others != 0 && checkUtf8(payload, others, 0) != 0) {
     return fail(worker, connection, CLOSE_UTF8);
   } else {
     answerMessage(worker, rules, connection, payload, payload + byteLength);
@@ -229,11 +229,11 @@ function readPiece(
     }
     const mask = load<u32>(connection, FRAME_MASK);
     const piece: usize = load<u32>(connection, FRAME_MESSAGE) + before;
-    const isAscii = unmask(piece, ptr, part, mask);
+    const others = unmask(piece, ptr, part, mask);
     store<u32>(connection, rotr<u32>(mask, (part & 3) << 3), FRAME_MASK);
     store<u32>(connection, before + part, FRAME_MESSAGE_LENGTH);
     const utf8 = load<u32>(connection, FRAME_UTF8);
-    if (!isAscii || utf8 != 0) {
+    if (others != 0 || utf8 != 0) {
       store<u32>(connection, checkUtf8(piece, piece + part, utf8), FRAME_UTF8);
     }
   }

@@ -20,38 +20,38 @@ export const FRAME_HEAD_MAX: u32 = 10;
 /**
  * Takes the mask off, to another place or in the same; no byte behind the end is written.
  * @param mask As it lies in memory, turned so that it begins with the first byte's.
- * @returns Whether all is ASCII.
+ * @returns An address behind the last byte that is no ASCII, 0 where all are.
  */
-export function unmask(to: usize, from: usize, byteLength: u32, mask: u32): bool {
+export function unmask(to: usize, from: usize, byteLength: u32, mask: u32): usize {
   const end = from + byteLength;
   if (byteLength < 16) return unmaskShort(to, from, end, mask);
   const wide = i32x4.splat(mask);
   // The last stride overlaps the one before, so it is read before that is written.
   const lastMask = i32x4.splat(rotr<u32>(mask, (byteLength & 3) << 3));
   const last = v128.xor(v128.load(end - 16), lastMask);
-  const toLast = to + byteLength - 16;
-  let all = last;
+  const toEnd = to + byteLength;
+  let others: usize = 0;
   for (; from + 64 <= end; from += 64, to += 64) {
     const a = v128.xor(v128.load(from), wide);
     const b = v128.xor(v128.load(from, 16), wide);
     const c = v128.xor(v128.load(from, 32), wide);
     const d = v128.xor(v128.load(from, 48), wide);
-    all = v128.or(all, v128.or(v128.or(a, b), v128.or(c, d)));
     v128.store(to, a);
     v128.store(to, b, 16);
     v128.store(to, c, 32);
     v128.store(to, d, 48);
+    if (i8x16.bitmask(v128.or(v128.or(a, b), v128.or(c, d))) != 0) others = to + 64;
   }
   for (; from + 16 <= end; from += 16, to += 16) {
     const bytes = v128.xor(v128.load(from), wide);
-    all = v128.or(all, bytes);
     v128.store(to, bytes);
+    if (i8x16.bitmask(bytes) != 0) others = to + 16;
   }
-  v128.store(toLast, last);
-  return i8x16.bitmask(all) == 0;
+  v128.store(toEnd - 16, last);
+  return i8x16.bitmask(last) != 0 ? toEnd : others;
 }
 
-function unmaskShort(to: usize, from: usize, end: usize, mask: u32): bool {
+function unmaskShort(to: usize, from: usize, end: usize, mask: u32): usize {
   let all: u32 = 0;
   for (; from < end; ++from, ++to) {
     const code: u32 = load<u8>(from) ^ (mask & 0xff);
@@ -59,7 +59,7 @@ function unmaskShort(to: usize, from: usize, end: usize, mask: u32): bool {
     all |= code;
     mask = rotr<u32>(mask, 8);
   }
-  return (all & 0x80) == 0;
+  return (all & 0x80) == 0 ? 0 : to;
 }
 
 /** Bytes of the head of an unmasked frame. */

@@ -57,6 +57,7 @@ import {
   passBlanks,
   readBinaryString,
   readName,
+  skipString,
   skipValue,
 } from "./json";
 import { EVENT_COMPLETED, EVENT_NONE, EVENT_PAUSED, EVENT_STOPPED } from "./query";
@@ -147,11 +148,12 @@ function nextMember(ptr: usize, end: usize, isFirst: bool): usize {
 
 /** Skips a value; a string is also left in `textStart`, `textEnd`, which is 0 for all others. */
 function skipText(ptr: usize, end: usize): usize {
-  const next = skipValue(ptr, end);
   textStart = ptr;
-  textEnd = inline.always(codeAt(ptr, end)) == QUOTE ? next : 0;
+  textEnd = 0;
+  if (inline.always(codeAt(ptr, end)) != QUOTE) return skipValue(ptr, end);
+  textEnd = skipString(ptr + 1, end);
   textHasEscapes = hasEscapes;
-  return next;
+  return textEnd;
 }
 
 /** Reads the value at ptr, of the key at hand; returns its end. */
