@@ -50,16 +50,12 @@ import {
   codeAt,
   enterMember,
   hasEscapes,
-  isZero,
   keyLength,
-  nameHigh,
-  nameLow,
   passBlanks,
-  readBinaryString,
-  readName,
   skipString,
   skipValue,
 } from "./json";
+import { isZero, nameHigh, nameLow, readBinaryString, readName } from "./json_text";
 import { EVENT_COMPLETED, EVENT_NONE, EVENT_PAUSED, EVENT_STOPPED } from "./query";
 
 const QUOTE: u32 = 0x22;
