@@ -41,6 +41,8 @@ export class Acceptor {
       } catch (error) {
         if (error instanceof WebAssembly.RuntimeError) throw error;
         if (this.#isClosed) return;
+        // It reset its connection while it waited: of no concern to those who wait behind it.
+        if (error instanceof Deno.errors.NotConnected) continue;
         await pause(ACCEPT_PAUSE_MILLISECONDS);
       }
     }
