@@ -1,6 +1,6 @@
 /**
- * Asks trackers: announce and scrape over UDP (BEP 15) and over HTTP and HTTPS (BEP 3, 48), whoever
- * wrote the tracker.
+ * Asks trackers: announce and scrape over UDP (BEP 15), over HTTP and HTTPS (BEP 3, 48), and over
+ * WebSocket (WebTorrent), whoever wrote the tracker.
  *
  * @example Announce as a seeder and print who else is there
  * ```ts
@@ -21,13 +21,15 @@ import { announceOverHttp, scrapeOverHttp } from "./http.ts";
 import { toBytes, TrackerError } from "./types.ts";
 import type { AnnounceAnswer, AnnounceOptions, AskOptions, ScrapeCounts } from "./types.ts";
 import { announceOverUdp, scrapeOverUdp } from "./udp.ts";
+import { announceOverWs, scrapeOverWs } from "./ws.ts";
 
 export { TrackerError };
 export type { AnnounceAnswer, AnnounceOptions, AskOptions, ScrapeCounts };
 export type { AnnounceEvent, PeerAddress } from "./types.ts";
 
 /**
- * Announces a peer to the tracker of a URL (`udp:`, `http:` or `https:`).
+ * Announces a peer to the tracker of a URL (`udp:`, `http:`, `https:`, `ws:` or `wss:`). WebTorrent
+ * trackers tell the counts and list no peers, and forget the peer once they have answered.
  * @throws {TrackerError} The tracker refused, or did not answer.
  */
 export async function announce(
@@ -40,7 +42,7 @@ export async function announce(
     infoHash: toBytes(options.infoHash),
     peerId: options.peerId ?? crypto.getRandomValues(new Uint8Array(20)),
   };
-  return await (isUdp(tracker) ? announceOverUdp : announceOverHttp)(tracker, request);
+  return await clientOf(tracker).announce(tracker, request);
 }
 
 /**
@@ -55,15 +57,21 @@ export async function scrape(
   options: AskOptions = {},
 ): Promise<Map<string, ScrapeCounts>> {
   const tracker = new URL(url);
-  return await (isUdp(tracker) ? scrapeOverUdp : scrapeOverHttp)(
-    tracker,
-    infoHashes.map(toBytes),
-    options,
-  );
+  return await clientOf(tracker).scrape(tracker, infoHashes.map(toBytes), options);
 }
 
-function isUdp({ protocol, href }: URL): boolean {
-  if (protocol === "udp:") return true;
-  if (protocol === "http:" || protocol === "https:") return false;
-  throw new TypeError(`Cannot ask ${href}: expected udp:, http: or https:`);
+const OVER_HTTP = { announce: announceOverHttp, scrape: scrapeOverHttp };
+const OVER_WS = { announce: announceOverWs, scrape: scrapeOverWs };
+const CLIENTS = new Map([
+  ["udp:", { announce: announceOverUdp, scrape: scrapeOverUdp }],
+  ["http:", OVER_HTTP],
+  ["https:", OVER_HTTP],
+  ["ws:", OVER_WS],
+  ["wss:", OVER_WS],
+]);
+
+function clientOf({ protocol, href }: URL): typeof OVER_HTTP {
+  const client = CLIENTS.get(protocol);
+  if (client !== undefined) return client;
+  throw new TypeError(`Cannot ask ${href}: expected udp:, http:, https:, ws: or wss:`);
 }

@@ -32,6 +32,19 @@ Deno.test("startTracker() serves both protocols on one map, and the client asks 
   }
 });
 
+Deno.test("startTracker() serves WebTorrent, and the client asks it", async () => {
+  await using tracker = await startTracker({ ws: { network: NETWORK }, memory: MEMORY });
+  assert.deepEqual(Object.keys(tracker.addresses), ["ws"]);
+  for (const url of tracker.urls) {
+    assert.match(url, /^ws:/);
+    const answer = await announce(url, { infoHash: HASH, port: 1, left: 0, event: "started" });
+    assert.deepEqual([answer.seeders, answer.leechers, answer.peers], [1, 0, []]);
+    assert.equal(answer.interval, 120);
+    const counts = await scrape(url, [OTHER]);
+    assert.deepEqual(counts.get(OTHER), { seeders: 0, completed: 0, leechers: 0 });
+  }
+});
+
 Deno.test("announce() and scrape() tell what the tracker says against it", async () => {
   const list = await Deno.makeTempFile();
   await Deno.writeTextFile(list, `${HASH}\n`);
@@ -39,6 +52,7 @@ Deno.test("announce() and scrape() tell what the tracker says against it", async
     await using tracker = await startTracker({
       udp: { network: { address: "127.0.0.1:0" } },
       http: { network: { address: "127.0.0.1:0" } },
+      ws: { network: { address: "127.0.0.1:0" } },
       access_list: { mode: "black", path: list },
       memory: MEMORY,
     });
@@ -62,6 +76,7 @@ Deno.test("announce() gives up on a tracker that does not answer", async () => {
       const url of [
         `udp://127.0.0.1:${(silent.addr as Deno.NetAddr).port}`,
         `http://127.0.0.1:${deaf.addr.port}/announce`,
+        `ws://127.0.0.1:${deaf.addr.port}/`,
       ]
     ) {
       await assert.rejects(announce(url, options), TrackerError);

@@ -36,6 +36,7 @@ class FaultRun {
     const traffic = new Traffic({
       udp: `127.0.0.1:${this.ports.udp}`,
       http: `127.0.0.1:${this.ports.http}`,
+      ws: `127.0.0.1:${this.ports.ws}`,
       pauseMilliseconds: 2,
       clientsPerKind: 4,
       torrents: 2_000,
@@ -146,7 +147,11 @@ const FAULTS: Record<string, Fault> = {
       late: 0.05,
       lateMilliseconds: 20,
     });
-    await run.under(() => sleep(4_000), { udp: relay.address, http: undefined });
+    await run.under(() => sleep(4_000), {
+      udp: relay.address,
+      http: undefined,
+      ws: undefined,
+    });
     relay.close();
     return `${relay.lost} datagrams lost, ${relay.late} late, ${relay.passed} passed`;
   },

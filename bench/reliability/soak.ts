@@ -1,47 +1,72 @@
 /**
- * A soak: all protocols under load for minutes, a reload every minute, peers coming and going.
+ * A soak: all protocols of one process under load for minutes, its metrics scraped, a reload every
+ * minute, peers coming and going.
  *
- *     deno task soak --minutes 30 [--metrics http://127.0.0.1:9000/metrics]
+ *     deno task soak --minutes 30 [--pause 2] [--json FILE]
  *
- * Prints a line a quarter of a minute, and at the end the slope of the memory (least squares over
- * the second half, when tables have their size), how latency went, and whatever was logged that is
- * no "info".
+ * Prints a line a minute, and at the end the slope of the memory (least squares over the second
+ * half, when tables have their size), how latency went, the share of a core that it took, and
+ * whatever was logged or counted that should not be.
  */
 import { findPorts, Target } from "./target.ts";
 import { sleep, Traffic } from "./traffic.ts";
 
-const STEP_SECONDS = 15;
-const RELOAD_STEPS = 4;
+const SCRAPES_PER_MINUTE = 4;
 const TORRENTS = 5_000;
 const CLIENTS_PER_KIND = 8;
-const PAUSE_MILLISECONDS = 2;
 const PAGE_BYTES = 4_096;
+const TICKS_PER_SECOND = 100;
 const MEBIBYTE = 1024 * 1024;
 
-interface Step {
-  minutes: number;
+/** Counters that a soak should leave at 0. */
+const FAULTS = [
+  /^riptide_worker_restarts_total /,
+  /^riptide_memory_full_total\{/,
+  /^riptide_reloads_total\{type="failed"\}/,
+  /^riptide_drops_total\{.*type="(kernel|send)"/,
+  /^riptide_ws_events_total\{.*type="(failure|protocol_error|overflow)"/,
+  /^riptide_connections_total\{.*type="(refused|timed_out|broken)"/,
+];
+
+interface Minute {
+  minute: number;
   residentMib: number;
-  p99Milliseconds: number;
+  /** Of the tracker's own memory. */
+  usedMib: number;
+  /** By kind of client. */
+  p99Milliseconds: Record<string, number>;
   answered: number;
   retried: number;
   lost: number;
+  /** Of one core: the tracker's share, and that of its clients. */
+  trackerCore: number;
+  clientsCore: number;
 }
 
 const minutes = numberOf("--minutes", 30);
-const metrics = Deno.args[Deno.args.indexOf("--metrics") + 1];
-const isScraping = Deno.args.includes("--metrics");
+const pauseMilliseconds = numberOf("--pause", 2);
+const jsonPath = valueOf("--json");
+
+function valueOf(option: string): string | undefined {
+  const index = Deno.args.indexOf(option);
+  return index < 0 ? undefined : Deno.args[index + 1];
+}
 
 function numberOf(option: string, fallback: number): number {
-  const index = Deno.args.indexOf(option);
-  const value = index < 0 ? fallback : Number(Deno.args[index + 1]);
+  const value = Number(valueOf(option) ?? fallback);
   if (!(value > 0)) throw new RangeError(`Cannot use ${option}: expected a number above 0`);
   return value;
 }
 
-/** Resident bytes of a process. */
 function residentMib(processId: number): number {
   const pages = Number(Deno.readTextFileSync(`/proc/${processId}/statm`).split(" ")[1]);
   return pages * PAGE_BYTES / MEBIBYTE;
+}
+
+/** Seconds of processor that a process has had. */
+function coreSeconds(processId: number): number {
+  const columns = Deno.readTextFileSync(`/proc/${processId}/stat`).split(") ")[1]!.split(" ");
+  return (Number(columns[11]) + Number(columns[12])) / TICKS_PER_SECOND;
 }
 
 /** Slope of the line through the points by least squares, y per x. */
@@ -53,25 +78,45 @@ function slope(points: [x: number, y: number][]): number {
   return variance === 0 ? 0 : covariance / variance;
 }
 
-/** Sums over all kinds since the step before; the histograms begin anew. */
-function takeStep(traffic: Traffic, since: number, processId: number): Step {
-  const counts = [...traffic.counts.values()];
+/** Reads the metrics as Prometheus does. */
+async function scrape(port: number): Promise<string[]> {
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`);
+  const text = await response.text();
+  if (!response.ok) throw new Error(`Metrics: status ${response.status}`);
+  return text.split("\n");
+}
+
+function metric(lines: string[], start: string): number {
+  const line = lines.find((candidate) => candidate.startsWith(start));
+  if (line === undefined) throw new Error(`No metric ${start}`);
+  return Number(line.split(" ").at(-1));
+}
+
+/** What the clients counted since the last call; their histograms begin anew. */
+function takeCounts(traffic: Traffic) {
+  const counts = [...traffic.counts];
   const sum = (key: "answered" | "retried" | "lost") =>
-    counts.reduce((total, count) => total + count[key], 0);
-  const p99 = Math.max(...counts.map(({ latency }) => latency.percentile(99))) / 1_000;
-  const step = {
-    minutes: (performance.now() - since) / 60_000,
-    residentMib: residentMib(processId),
-    p99Milliseconds: p99,
+    counts.reduce((total, [, count]) => total + count[key], 0);
+  const taken = {
+    p99Milliseconds: Object.fromEntries(
+      counts.map(([kind, { latency }]) => [kind, latency.percentile(99) / 1_000]),
+    ),
     answered: sum("answered"),
     retried: sum("retried"),
     lost: sum("lost"),
   };
-  for (const count of counts) {
+  for (const [, count] of counts) {
     count.latency.reset();
     count.answered = count.retried = count.lost = 0;
   }
-  return step;
+  return taken;
+}
+
+async function reload(target: Target, list: string, minute: number): Promise<void> {
+  const logged = target.log.length;
+  await Deno.writeTextFile(list, `${String(minute % 10).repeat(40)} reason="Soaked"\n`);
+  target.process.kill("SIGHUP");
+  await target.logged("Reloaded after SIGHUP", logged);
 }
 
 async function run(directory: string): Promise<void> {
@@ -88,53 +133,93 @@ async function run(directory: string): Promise<void> {
   const traffic = new Traffic({
     udp: `127.0.0.1:${ports.udp}`,
     http: `127.0.0.1:${ports.http}`,
-    pauseMilliseconds: PAUSE_MILLISECONDS,
+    ws: `127.0.0.1:${ports.ws}`,
+    pauseMilliseconds,
     clientsPerKind: CLIENTS_PER_KIND,
     torrents: TORRENTS,
   });
-  const since = performance.now();
-  const steps: Step[] = [];
-  console.log("| minute | resident MiB | p99 ms (worst kind) | answered | retried | lost |");
-  console.log("| -----: | -----------: | ------------------: | -------: | ------: | ---: |");
-  for (let count = 1; count <= minutes * 60 / STEP_SECONDS; ++count) {
-    await sleep(STEP_SECONDS * 1_000);
-    const step = takeStep(traffic, since, target.process.pid);
-    steps.push(step);
-    console.log(
-      `| ${step.minutes.toFixed(2)} | ${step.residentMib.toFixed(1)} | ` +
-        `${step.p99Milliseconds.toFixed(1)} | ${step.answered} | ${step.retried} | ${step.lost} |`,
-    );
-    if (isScraping) await (await fetch(metrics!)).body?.cancel();
-    if (count % RELOAD_STEPS === 0) {
-      const logged = target.log.length;
-      await Deno.writeTextFile(list, `${String(count % 10).repeat(40)} reason="Soaked"\n`);
-      target.process.kill("SIGHUP");
-      await target.logged("Reloaded after SIGHUP", logged);
+  const taken: Minute[] = [];
+  console.log("| minute | resident MiB | used MiB | p99 ms by kind | answered | retried | lost |");
+  console.log("| -----: | -----------: | -------: | -------------- | -------: | ------: | ---: |");
+  let lines: string[] = [];
+  const processes = [target.process.pid, Deno.pid] as const;
+  let [trackerBefore, clientsBefore] = processes.map(coreSeconds) as [number, number];
+  for (let minute = 1; minute <= minutes; ++minute) {
+    const since = performance.now();
+    for (let count = 0; count < SCRAPES_PER_MINUTE; ++count) {
+      await sleep(60_000 / SCRAPES_PER_MINUTE);
+      lines = await scrape(ports.metrics);
     }
+    const seconds = (performance.now() - since) / 1_000;
+    const [trackerNow, clientsNow] = processes.map(coreSeconds) as [number, number];
+    const result: Minute = {
+      minute,
+      residentMib: residentMib(target.process.pid),
+      usedMib: metric(lines, 'riptide_memory_bytes{type="pages_used"}') / MEBIBYTE,
+      ...takeCounts(traffic),
+      trackerCore: (trackerNow - trackerBefore) / seconds,
+      clientsCore: (clientsNow - clientsBefore) / seconds,
+    };
+    [trackerBefore, clientsBefore] = [trackerNow, clientsNow];
+    taken.push(result);
+    print(result);
+    if (jsonPath !== undefined) {
+      await Deno.writeTextFile(jsonPath, JSON.stringify({ minutes: taken }, undefined, 2));
+    }
+    await reload(target, list, minute);
   }
   await traffic.stop();
   const status = await target.stop();
-  report(steps, { status, log: target.log });
+  report(taken, { status, log: target.log, lines });
 }
 
-function report(steps: Step[], { status, log }: { status: number; log: string[] }): void {
-  const settled = steps.slice(steps.length >> 1);
-  const memory = slope(settled.map((step) => [step.minutes, step.residentMib]));
-  const latency = slope(settled.map((step) => [step.minutes, step.p99Milliseconds]));
-  const sum = (key: "answered" | "retried" | "lost") =>
-    steps.reduce((total, step) => total + step[key], 0);
-  // Ages this short are warned of at the start; anything else is worth a look.
-  const odd = log.filter((line) => {
-    if (!line.startsWith("{")) return line !== "";
-    const { level, message } = JSON.parse(line);
-    return level !== "info" && !String(message).includes("max_peer_age");
-  });
-  console.log(`
-${sum("answered")} answered, ${sum("retried")} after a retry, ${sum("lost")} lost
-Memory, second half: ${memory.toFixed(3)} MiB a minute
-p99, second half: ${latency.toFixed(3)} ms a minute
-Exit status: ${status}
-Logged beyond "info": ${odd.length === 0 ? "nothing" : "\n" + odd.join("\n")}`);
+function print(result: Minute): void {
+  const kinds = Object.values(result.p99Milliseconds).map((it) => it.toFixed(1)).join(" / ");
+  console.log(
+    `| ${result.minute} | ${result.residentMib.toFixed(1)} | ${result.usedMib.toFixed(2)} | ` +
+      `${kinds} | ${result.answered} | ${result.retried} | ${result.lost} |`,
+  );
+}
+
+function report(
+  taken: Minute[],
+  { status, log, lines }: { status: number; log: string[]; lines: string[] },
+): void {
+  const settled = taken.slice(taken.length >> 1);
+  const slopeOf = (value: (it: Minute) => number) =>
+    slope(settled.map((it) => [it.minute, value(it)]));
+  const sum = (key: "answered" | "retried" | "lost" | "trackerCore" | "clientsCore") =>
+    taken.reduce((total, it) => total + it[key], 0);
+  const kinds = Object.keys(taken[0]!.p99Milliseconds);
+  const summary = {
+    minutes: taken.length,
+    answered: sum("answered"),
+    retried: sum("retried"),
+    lost: sum("lost"),
+    residentMibPerMinute: slopeOf(({ residentMib }) => residentMib),
+    usedMibPerMinute: slopeOf(({ usedMib }) => usedMib),
+    p99MillisecondsPerMinute: Object.fromEntries(
+      kinds.map((kind) => [kind, slopeOf(({ p99Milliseconds }) => p99Milliseconds[kind]!)]),
+    ),
+    trackerCore: sum("trackerCore") / taken.length,
+    clientsCore: sum("clientsCore") / taken.length,
+    exitStatus: status,
+    logged: log.filter(isOdd),
+    counted: lines.filter((line) =>
+      FAULTS.some((fault) => fault.test(line)) && Number(line.split(" ").at(-1)) > 0
+    ),
+  };
+  console.log(`\n${JSON.stringify(summary, undefined, 2)}`);
+  if (jsonPath !== undefined) {
+    Deno.writeTextFileSync(jsonPath, JSON.stringify({ summary, minutes: taken }, undefined, 2));
+  }
+}
+
+/** Ages this short are warned of at the start; anything else that is no "info" is worth a look. */
+function isOdd(line: string): boolean {
+  if (!line.startsWith("{")) return line !== "";
+  const { level, message } = JSON.parse(line);
+  return level !== "info" && !String(message).includes("max_peer_age");
 }
 
 const directory = await Deno.makeTempDir();

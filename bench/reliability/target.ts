@@ -10,13 +10,20 @@ import { sleep } from "./traffic.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const READY_MILLISECONDS = 20_000;
 
+export interface Ports {
+  udp: number;
+  http: number;
+  ws: number;
+  metrics: number;
+}
+
 export interface TargetOptions {
   directory: string;
   /** TOML behind the protocols' tables. */
   more?: string;
   /** TOML within [http.network]. */
   httpNetwork?: string;
-  ports: { udp: number; http: number };
+  ports: Ports;
   takeOver?: boolean;
   /** A file that runs instead of main.ts, and gets the same arguments. */
   program?: string;
@@ -44,13 +51,17 @@ export class Target implements AsyncDisposable {
       `log_format = "json"
       memory = { limit_mib = 256 }
       statistics = { interval = 0 }
+      metrics = { address = "127.0.0.1:${ports.metrics}" }
       ${more}
       [udp]
       socket_workers = 2
       network = { address = "127.0.0.1:${ports.udp}", io = "native" }
       [http]
       socket_workers = 2
-      network = { address = "127.0.0.1:${ports.http}" ${httpNetwork} }\n`,
+      network = { address = "127.0.0.1:${ports.http}" ${httpNetwork} }
+      [ws]
+      socket_workers = 2
+      network = { address = "127.0.0.1:${ports.ws}" }\n`,
     );
     const libc = Object.values(LIBC_PATHS).flat().join(",");
     const args = [
@@ -69,7 +80,7 @@ export class Target implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     const target = new Target(child);
-    const isTold = () => target.log.filter((line) => line.includes("Listening on")).length === 2;
+    const isTold = () => target.log.filter((line) => line.includes("Listening on")).length === 3;
     const deadline = performance.now() + READY_MILLISECONDS;
     // One whose log goes elsewhere is asked instead.
     while (options.shell === undefined ? !isTold() : !await accepts(ports.http)) {
@@ -122,15 +133,16 @@ async function accepts(port: number): Promise<boolean> {
   }
 }
 
-/** Two ports that nobody has at the moment. */
-export function findPorts(): { udp: number; http: number } {
+/** Ports that nobody has at the moment. */
+export function findPorts(): Ports {
   const udp = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
-  const http = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const ports = {
-    udp: (udp.addr as Deno.NetAddr).port,
-    http: (http.addr as Deno.NetAddr).port,
-  };
+  const listeners = Array.from(
+    { length: 3 },
+    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+  );
+  const [http, ws, metrics] = listeners.map(({ addr }) => addr.port) as [number, number, number];
+  const ports = { udp: (udp.addr as Deno.NetAddr).port, http, ws, metrics };
   udp.close();
-  http.close();
+  for (const listener of listeners) listener.close();
   return ports;
 }

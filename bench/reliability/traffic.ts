@@ -15,13 +15,15 @@ import {
   writeAnnounceRequest as writeUdpAnnounce,
   writeConnectRequest,
 } from "../../protocols/udp/client.ts";
+import { WsAsker } from "./ws_asker.ts";
 
 /** Where the tracker is; what is absent is not asked. */
 export interface Targets {
   /** Such as `127.0.0.1:3000`. */
   udp?: string;
   http?: string;
-  /** Seconds between two requests of a client; 0: as fast as answers come. */
+  ws?: string;
+  /** Milliseconds between two requests of a client; 0: as fast as answers come. */
   pauseMilliseconds: number;
   clientsPerKind: number;
   torrents: number;
@@ -60,12 +62,13 @@ export class Traffic {
 
   constructor(targets: Targets) {
     const kinds: [string, () => Asker][] = [];
-    const { udp, http } = targets;
+    const { udp, http, ws } = targets;
     if (udp !== undefined) kinds.push(["UDP", () => new UdpAsker(udp)]);
     if (http !== undefined) {
       kinds.push(["HTTP, keep-alive", () => new HttpAsker(http, true)]);
       kinds.push(["HTTP, one connection each", () => new HttpAsker(http, false)]);
     }
+    if (ws !== undefined) kinds.push(["WebTorrent", () => new WsAsker(ws, TIMEOUT_MILLISECONDS)]);
     this.#done = Promise.all(kinds.flatMap(([kind, create]) => {
       const count = { asked: 0, answered: 0, retried: 0, lost: 0, latency: createHistogram() };
       this.counts.set(kind, count);

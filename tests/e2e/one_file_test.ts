@@ -137,6 +137,21 @@ wait $tracker`;
         assert.match(stdout, /^d14:failure reason/);
       });
 
+      await t.step("it upgrades to WebTorrent", async () => {
+        const line = `${riptide} ws -c ${configPath} & tracker=$!
+curl --silent --include --retry 20 --retry-connrefused --retry-delay 1 --max-time 30 \\
+  --http1.1 --header "Connection: Upgrade" --header "Upgrade: websocket" --no-buffer \\
+  --header "Sec-WebSocket-Version: 13" --header "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==" \\
+  http://127.0.0.1:3000/ > ${home}/upgrade & client=$!
+until grep -q HTTP/1.1 ${home}/upgrade || ! kill -0 $client; do sleep 0.1; done
+kill -TERM $tracker
+wait $tracker
+cat ${home}/upgrade`;
+        const { code, stdout, stderr } = await offline(line, env);
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, /^HTTP\/1\.1 101 /);
+      });
+
       await t.step(
         "what was unpacked is used again, and replaced where it was changed",
         async () => {
