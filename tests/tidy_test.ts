@@ -102,7 +102,7 @@ const DIRECTIONS: [from: RegExp, mayImport: RegExp][] = [
   [/^protocols\/ws\//, /^protocols\/ws\/|^server\/|^wasm\/|^assembly\/layout\.ts$/],
   [/^main\.ts$/, /^server\//],
   [/^mod\.ts$/, /^server\//],
-  [/^client\//, /^client\/|^protocols\/\w+\/client\.ts$|^node:/],
+  [/^client\//, /^client\/|^protocols\/\w+\/(client|messages)\.ts$|^node:/],
   [
     /^tools\//,
     /^assemblyscript\/|^tools\/|^server\/|^wasm\/|^assembly\/layout\.ts$|^tests\/|^bench\//,

@@ -40,6 +40,7 @@ import {
   COUNT_PROXY_HEADER,
   COUNT_SCRAPE,
   COUNT_SCRAPE_IPV6,
+  COUNT_SHARDS_EMPTIED,
   COUNT_TORRENTS_ADDED,
   COUNT_TORRENTS_REMOVED,
   COUNT_WS_ANSWERS,
@@ -280,6 +281,12 @@ export const SHARED_COUNTERS: readonly SharedFamily[] = [
     type: "counter",
     help: "Peers that were forgotten, as they did not announce again.",
     samples: ({ counters }) => one(counters[COUNT_PEERS_EXPIRED]!),
+  },
+  {
+    name: "riptide_shards_emptied_total",
+    type: "counter",
+    help: "Parts of the table of torrents that were emptied, as a thread died while it held one.",
+    samples: ({ counters }) => one(counters[COUNT_SHARDS_EMPTIED]!),
   },
 ];
 

@@ -124,6 +124,15 @@ Deno.test("the housekeeper reads the lists and nothing else", async () => {
   }
 });
 
+Deno.test("the metrics worker listens on its address and can do nothing else", async () => {
+  const grants = await grantsOf(UDP_FILE, startUdp, {
+    network: { address: "127.0.0.1:0" },
+    metrics: { address: "127.0.0.1:0" },
+  });
+  const name = Object.keys(grants).find((candidate) => candidate.startsWith("metrics "));
+  assert.deepEqual(await probe(grants[name!]), { ...NOTHING, ...NO_NETWORK });
+});
+
 Deno.test("a housekeeper without lists has nothing", async () => {
   const grants = await grantsOf(UDP_FILE, startUdp, { network: { address: "127.0.0.1:0" } });
   assert.deepEqual(await probe(grants.housekeeper), { ...NOTHING, ...NO_NETWORK });
