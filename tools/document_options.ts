@@ -15,9 +15,10 @@ const HEAD = `# Configuration
 Files are TOML. Every key may be left out. \`riptide COMMAND -p\` prints this as a file;
 \`-c FILE -p\` prints a file with everything that it leaves out.
 
-Below are the tables of \`riptide tracker\`. The files of \`riptide udp\` and \`riptide http\` hold
-one protocol: the keys of its table stand there without its name, so \`[udp.network]\` is
-\`[network]\`, and \`udp.socket_workers\` is \`socket_workers\`. The other tables are the same.
+Below are the tables of \`riptide tracker\`. The files of \`riptide udp\`, \`riptide http\` and
+\`riptide ws\` hold one protocol: the keys of its table stand there without its name, so
+\`[udp.network]\` is \`[network]\`, and \`udp.socket_workers\` is \`socket_workers\`. The other
+tables are the same.
 `;
 
 /** Writes the page, formatted as \`deno fmt\` does. */
