@@ -17,7 +17,7 @@ import {
 } from "../../assembly/layout.ts";
 import type { Connection, HttpCore } from "../../wasm/http_core.ts";
 import type { LatencyRecorder } from "../../wasm/latency.ts";
-import type { Admission } from "./connection_limits.ts";
+import { type Admission, REFUSED } from "./connection_limits.ts";
 
 /** Seconds that a connection has. */
 export interface TimeLimits {
@@ -27,6 +27,15 @@ export interface TimeLimits {
    * For a whole request, the TLS handshake before the first one included; and to take an answer.
    */
   requestSeconds: number;
+}
+
+/** What clients need of the worker that they are in. */
+export interface ClientWorker {
+  latency: LatencyRecorder;
+  /** Its connection has ended. */
+  leave(client: Client): void;
+  /** There was a fault of the core's. */
+  endProcess(error: unknown): void;
 }
 
 /** Seconds for a client to take note of its last answer before its connection is closed. */
@@ -41,9 +50,11 @@ export class Client<TCore extends HttpCore = HttpCore> {
   /** Where bytes go that nobody reads. */
   protected static readonly waste = new Uint8Array(16 * 1024);
   protected static isDraining = false;
-  static #latency: LatencyRecorder;
+  static #worker: ClientWorker;
 
   readonly admission: Admission;
+  /** Its place in the worker's list. */
+  index = 0;
   /** The tick at which `expire` is called. */
   deadline: number;
   protected readonly core: TCore;
@@ -59,8 +70,8 @@ export class Client<TCore extends HttpCore = HttpCore> {
   #lateAnswer: Promise<void> | undefined;
 
   /** Prepares the answer for clients that are too many; once, before the first client. */
-  static prepare(core: HttpCore, latency: LatencyRecorder): void {
-    Client.#latency = latency;
+  static prepare(core: HttpCore, worker: ClientWorker): void {
+    Client.#worker = worker;
     const connection = core.open();
     const byteLength = core.turnAway(connection);
     Client.#busyAnswer = core.outputOf(connection, byteLength).slice();
@@ -77,26 +88,26 @@ export class Client<TCore extends HttpCore = HttpCore> {
     this.core = core;
     this.conn = conn;
     this.limits = limits;
-    this.connection = admission.isAdmitted ? core.open() : NO_CONNECTION;
+    this.connection = admission === REFUSED ? NO_CONNECTION : core.open();
     this.admission = admission;
     this.deadline = Client.now + limits.requestSeconds;
     if (this.connection !== NO_CONNECTION) this.idleInput = core.idleInput(this.connection);
   }
 
-  /** Serves until the connection has ended; rejects only for a fault of the core's. */
+  /** Serves until the connection has ended, and leaves the worker. */
   async serve(): Promise<void> {
     try {
       if ("handshake" in this.conn) await this.#shakeHands(this.conn as Deno.TlsConn);
       if (this.connection === NO_CONNECTION) await this.#turnAway();
       else await this.#answerAll();
     } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) throw error;
-      if (!this.isClosed && !this.#isLate) this.core.count(COUNT_CONNECTIONS_BROKEN);
-    } finally {
-      this.close();
-      if (this.#lateAnswer !== undefined) await this.#lateAnswer;
-      if (this.connection !== NO_CONNECTION) this.core.close(this.connection);
+      if (error instanceof WebAssembly.RuntimeError) Client.#worker.endProcess(error);
+      else if (!this.isClosed && !this.#isLate) this.core.count(COUNT_CONNECTIONS_BROKEN);
     }
+    this.close();
+    if (this.#lateAnswer !== undefined) await this.#lateAnswer;
+    if (this.connection !== NO_CONNECTION) this.core.close(this.connection);
+    Client.#worker.leave(this);
   }
 
   /**
@@ -116,6 +127,7 @@ export class Client<TCore extends HttpCore = HttpCore> {
     const connection = this.connection;
     const conn = this.conn;
     const idleInput = this.idleInput!;
+    const { latency } = Client.#worker;
     let isIdle = true;
     /** Whether nothing has come since the last answer. */
     let isResting = false;
@@ -124,16 +136,16 @@ export class Client<TCore extends HttpCore = HttpCore> {
       if (received === null || this.#lateAnswer !== undefined) return;
       const begun = performance.now();
       let byteLength = core.receive(connection, received);
-      let requests = Client.#latency.take();
+      let requests = latency.take();
       if (byteLength > 0) {
         this.#isWriting = true;
         this.deadline = Client.now + this.limits.requestSeconds;
         do {
           const sent = await conn.write(core.outputOf(connection, byteLength));
           if (sent < byteLength) await this.#writeRest(byteLength, sent);
-          Client.#latency.record(requests, begun);
+          latency.record(requests, begun);
           byteLength = core.resume(connection);
-          requests = Client.#latency.take();
+          requests = latency.take();
         } while (byteLength > 0);
         this.#isWriting = false;
         if (this.isUpgraded) return await this.serveUpgraded();

@@ -9,12 +9,13 @@ import { COUNT_CONNECTIONS_REFUSED, COUNT_DROP_DENIED } from "../../assembly/lay
 import { writeClientAddress } from "../client_address.ts";
 import type { HttpCore } from "../../wasm/http_core.ts";
 
-/** What became of a connection. */
-export interface Admission {
-  isAdmitted: boolean;
-  /** What it is counted under, if at all. */
-  key: number | bigint | undefined;
-}
+/** What a connection is counted under: its address, one key for all proxies, or nothing. */
+export type Admission = number | bigint;
+
+/** There is no room for it. */
+export const REFUSED: Admission = -1;
+/** A proxy's, which has no limit of its own. */
+const UNLIMITED: Admission = -2;
 
 export interface Limits {
   maxConnections: number;
@@ -47,21 +48,21 @@ export class ConnectionLimits {
       return "denied";
     }
     const key = isProxy
-      ? undefined
+      ? UNLIMITED
       : isIpv6
       ? this.#sender.getBigUint64(0)
       : this.#sender.getUint32(0);
-    const count = key === undefined ? 0 : this.#counts.get(key) ?? 0;
+    const count = key === UNLIMITED ? 0 : this.#counts.get(key) ?? 0;
     if (
       this.#connectionCount >= this.#limits.maxConnections ||
       count >= this.#limits.maxConnectionsPerAddress
     ) {
       this.#core.count(COUNT_CONNECTIONS_REFUSED);
-      return { isAdmitted: false, key: undefined };
+      return REFUSED;
     }
     ++this.#connectionCount;
-    if (key !== undefined) this.#counts.set(key, count + 1);
-    return { isAdmitted: true, key };
+    if (key !== UNLIMITED) this.#counts.set(key, count + 1);
+    return key;
   }
 
   /** Returns whether it has an IPv6 address. */
@@ -76,12 +77,12 @@ export class ConnectionLimits {
   }
 
   /** The connection has ended. */
-  release({ isAdmitted, key }: Admission): void {
-    if (!isAdmitted) return;
+  release(admission: Admission): void {
+    if (admission === REFUSED) return;
     --this.#connectionCount;
-    if (key === undefined) return;
-    const count = this.#counts.get(key)!;
-    if (count === 1) this.#counts.delete(key);
-    else this.#counts.set(key, count - 1);
+    if (admission === UNLIMITED) return;
+    const count = this.#counts.get(admission)!;
+    if (count === 1) this.#counts.delete(admission);
+    else this.#counts.set(admission, count - 1);
   }
 }

@@ -64,7 +64,7 @@ let shared: Limits & TimeLimits;
 let acceptors: Acceptor[] = [];
 let ticker: ReturnType<typeof setInterval>;
 let isStopping = false;
-const clients = new Set<Client>();
+const clients: Client[] = [];
 
 function listen(tls: TlsKeyPair | undefined): void {
   const opened: Deno.Listener[] = [];
@@ -92,18 +92,18 @@ function begin(conn: Deno.Conn): void {
     return;
   }
   const client = admit(conn, admission);
-  serve(client);
+  client.index = clients.length;
+  clients.push(client);
+  client.serve();
 }
 
-/** Serves a client to its end; one promise, where handlers on the client's would be three. */
-async function serve(client: Client): Promise<void> {
-  clients.add(client);
-  try {
-    await client.serve();
-  } catch (error) {
-    endProcess(error);
+/** A client's connection has ended. */
+function leave(client: Client): void {
+  const last = clients.pop()!;
+  if (last !== client) {
+    clients[client.index] = last;
+    last.index = client.index;
   }
-  clients.delete(client);
   limits.release(client.admission);
 }
 
@@ -117,7 +117,7 @@ async function drain(): Promise<void> {
     new Promise((resolve) => setTimeout(resolve, DRAIN_READ_MILLISECONDS)),
   ]);
   for (const client of clients) client.closeIfIdle();
-  while (clients.size > 0 && performance.now() < deadline) {
+  while (clients.length > 0 && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, DRAIN_TICK_MILLISECONDS));
   }
   for (const client of clients) client.close();
@@ -137,7 +137,8 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
       admit = (conn, admission) => program.createClient(core, conn, { admission, start: given });
       limits = new ConnectionLimits(core, given);
       startHeartbeat(core.memory, workerIndex);
-      Client.prepare(core, new LatencyRecorder(given.core, { workerIndex, protocol }));
+      const latency = new LatencyRecorder(given.core, { workerIndex, protocol });
+      Client.prepare(core, { latency, leave, endProcess });
       program.begin?.(core);
       ticker = setInterval(tick, TICK_MILLISECONDS);
       listen(given.tls);
