@@ -1,13 +1,15 @@
 /**
- * nginx and HAProxy in front of the HTTP tracker, with the files of deploy/: clients keep their own
+ * nginx and HAProxy in front of the HTTP and WebTorrent trackers, with the files of deploy/: clients keep their own
  * address, and cannot claim another.
  */
 import { strict as assert } from "node:assert";
 import bencode from "bencode";
-import { REPOSITORY } from "../support/configuration.ts";
+import { type Configuration, REPOSITORY } from "../support/configuration.ts";
 import { within } from "../support/deadline.ts";
 import { endProcess } from "../support/processes.ts";
+import { randomBytes } from "../support/packets.ts";
 import { startServer } from "../support/server.ts";
+import { makeOffers, WsConnection } from "../support/ws_client.ts";
 
 /** Where the client comes from; the proxy comes from 127.0.0.1. */
 const CLIENT = "127.0.0.2";
@@ -51,16 +53,20 @@ async function announce(port: number, headers: string[] = []): Promise<Record<st
 async function runBehind(
   proxy: string,
   options: {
+    /** Default: the HTTP tracker. */
+    driver?: "http" | "ws";
     network: Record<string, boolean | string[]>;
+    /** Default: HTTP answers tell a client its address. */
+    more?: Configuration;
     start: (directory: string, ports: { own: number; tracker: string }) => Promise<string[]>;
     use: (port: number) => Promise<void>;
   },
 ): Promise<void> {
   await using server = await startServer({
-    driver: "http",
+    driver: options.driver ?? "http",
     configuration: {
       network: { address: ["127.0.0.1:0"], trusted_proxies: ["127.0.0.1/32"], ...options.network },
-      protocol: { external_ip: true },
+      ...(options.more ?? { protocol: { external_ip: true } }),
     },
   });
   const own = findFreePort();
@@ -90,23 +96,73 @@ function externalIp(answer: Record<string, unknown>): string {
   return (answer["external ip"] as Uint8Array).join(".");
 }
 
-Deno.test({
-  name: "nginx: clients keep their address, and cannot claim another",
-  ignore: !hasProgram("nginx") || !hasProgram("curl", "-V"),
-  async fn() {
-    await runBehind("nginx", {
-      network: {},
-      async start(directory, ports) {
-        const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr;
+async function configureNginx(
+  directory: string,
+  ports: { own: number; tracker: string },
+): Promise<string[]> {
+  const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr;
 events {}
 http {
   client_body_temp_path ${directory}/a; proxy_temp_path ${directory}/b;
   fastcgi_temp_path ${directory}/c; uwsgi_temp_path ${directory}/d; scgi_temp_path ${directory}/e;
   ${await readDeployed("nginx.conf", ports)}
 }`;
-        await Deno.writeTextFile(`${directory}/nginx.conf`, conf);
-        return ["-e", "stderr", "-p", directory, "-c", `${directory}/nginx.conf`];
+  await Deno.writeTextFile(`${directory}/nginx.conf`, conf);
+  return ["-e", "stderr", "-p", directory, "-c", `${directory}/nginx.conf`];
+}
+
+Deno.test({
+  name: "nginx: WebTorrent is upgraded, relayed, and denied by the client's own address",
+  ignore: !hasProgram("nginx") || !hasProgram("curl", "-V"),
+  async fn() {
+    await runBehind("nginx", {
+      driver: "ws",
+      network: {},
+      more: { access_list: { deny_clients: ["192.0.2.0/24", "127.0.0.9/32"] } },
+      start: configureNginx,
+      async use(port) {
+        const endpoint = { hostname: "127.0.0.1", port };
+        // A header of the client's own is not believed.
+        const headers = ["X-Forwarded-For: 192.0.2.1"];
+        await using first = await WsConnection.open(endpoint, { headers });
+        await using second = await WsConnection.open(endpoint);
+        const infoHash = randomBytes(20);
+        await first.announce({ infoHash, peerId: randomBytes(20) });
+        const extra = { offers: makeOffers(1) };
+        await second.announce({ infoHash, peerId: randomBytes(20), extra });
+        assert.equal((await first.receive()).kind, "offer");
+        const denied = await upgradeFrom("127.0.0.9", port);
+        assert.doesNotMatch(denied, / 101 /);
+        assert.match(await upgradeFrom(CLIENT, port), /^HTTP\/1\.1 101 /);
       },
+    });
+  },
+});
+
+/** Asks for an upgrade from an address, by curl, for two seconds; returns what came. */
+async function upgradeFrom(address: string, port: number): Promise<string> {
+  const headers = [
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  ].flatMap((header) => ["--header", header]);
+  const { stdout } = await new Deno.Command("curl", {
+    args: [
+      ...["--silent", "--include", "--http1.1", "--no-buffer", "--max-time", "2"],
+      ...["--interface", address, ...headers, `http://127.0.0.1:${port}/`],
+    ],
+  }).output();
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test({
+  name: "nginx: clients keep their address, and cannot claim another",
+  ignore: !hasProgram("nginx") || !hasProgram("curl", "-V"),
+  async fn() {
+    await runBehind("nginx", {
+      network: {},
+      start: configureNginx,
       async use(port) {
         const answer = await announce(port);
         assert.equal(externalIp(answer), CLIENT);
