@@ -1,6 +1,6 @@
 /**
- * nginx and HAProxy in front of the HTTP and WebTorrent trackers, with the files of deploy/: clients keep their own
- * address, and cannot claim another.
+ * nginx and HAProxy before the HTTP and WebTorrent trackers, with the files of deploy/: clients
+ * keep their own address, and cannot claim another.
  */
 import { strict as assert } from "node:assert";
 import bencode from "bencode";
