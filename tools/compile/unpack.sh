@@ -47,19 +47,32 @@ check_owner "$base"
 chmod go-rwx "$base"
 if [ -e "$home" ]; then check_owner "$home"; fi
 
-if ! is_whole "$home"; then
+# unpack: puts what follows this script in the place of $home.
+unpack() {
   fresh=$(mktemp -d "$base/.unpack-XXXXXXXX") || refuse 77 "Cannot unpack to $base; $hint"
   trap 'rm -rf "$fresh"' EXIT
   trap 'exit 1' HUP INT TERM
   tail -n "+$lines" "$0" | tar -xzf - -C "$fresh" ||
     refuse 1 "Cannot unpack $0 to $base: it is cut short, or there is no room"
   is_whole "$fresh/riptide" || refuse 1 "Cannot unpack $0: it is damaged; fetch it again"
-  if [ -e "$home" ]; then mv -T "$home" "$fresh/damaged" 2>/dev/null || true; fi
-  # Whoever else unpacks at this moment is as good.
-  mv -T "$fresh/riptide" "$home" 2>/dev/null || is_whole "$home" ||
-    refuse 1 "Cannot move what was unpacked to $home"
+  # Somebody may have been here meanwhile, and may run already: what is whole is left alone.
+  if ! is_whole "$home"; then
+    if [ -e "$home" ]; then mv -T "$home" "$fresh/damaged" 2>/dev/null || true; fi
+    mv -T "$fresh/riptide" "$home" 2>/dev/null || is_whole "$home" ||
+      refuse 1 "Cannot move what was unpacked to $home"
+  fi
   rm -rf "$fresh"
   trap - EXIT HUP INT TERM
+}
+
+if ! is_whole "$home"; then
+  # One at a time, where the system has flock(1): util-linux and BusyBox do.
+  if command -v flock >/dev/null 2>&1; then
+    exec 9<"$base"
+    flock 9
+  fi
+  if ! is_whole "$home"; then unpack; fi
+  exec 9>&-
 fi
 [ -x "$home/deno" ] ||
   refuse 77 "Cannot run programs in $base: it is mounted noexec; $hint"
