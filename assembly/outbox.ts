@@ -6,10 +6,16 @@
  * reaches a connection that has taken the place of another. An outbox that was empty puts its
  * connection on its worker's ready list; a list that was empty wakes that worker: once a burst.
  * The lock of an outbox and that of a list are never held together, nor with a shard's.
+ *
+ * All of them together are bounded, too: those who do not read are not to push swarms out of
+ * memory. Beyond a quarter of it whoever has something waiting is given up rather than given more,
+ * beyond half of it everybody.
  */
 import {
   CONNECTION_ENDING,
+  CONTROL_PAGE_COUNT,
   CONTROL_WS_OUTBOX_BYTES,
+  CONTROL_WS_PARCEL_BYTES,
   COUNT_BYTES_SENT,
   COUNT_WS_OVERFLOWS,
   ENDING_CLOSE,
@@ -43,6 +49,8 @@ import { lock, unlock } from "./lock";
 import { give, take } from "./memory";
 
 const COPY_SLACK: u32 = 16;
+/** Of all memory, what outboxes may take where something waits in them already: a quarter. */
+const SHARE_SHIFT: u32 = 2;
 
 /** Whether the outbox that is written to was empty: scratch of this instance. */
 let wasEmpty: bool = false;
@@ -141,8 +149,10 @@ function reserve(worker: usize, connection: usize, before: u32, byteLength: u32)
     const size: u32 = wanted + PARCEL_BYTES > <u32> SMALL_BLOCK_MAX
       ? PAGE_SIZE
       : wanted + PARCEL_BYTES;
+    if (!isWithinShare(before, size)) return false;
     const parcel = take(worker, size);
     if (parcel == 0) return false;
+    atomic.add<u32>(CONTROL_WS_PARCEL_BYTES, size);
     store<u32>(parcel, 0, PARCEL_NEXT);
     store<u32>(parcel, size - PARCEL_BYTES, PARCEL_CAPACITY);
     store<u32>(parcel, 0, PARCEL_FILLED);
@@ -162,7 +172,16 @@ function dropFirst(worker: usize, connection: usize): void {
   const parcel: usize = load<u32>(connection, OUTBOX_FIRST);
   store<u32>(connection, load<u32>(parcel, PARCEL_NEXT), OUTBOX_FIRST);
   store<u32>(connection, 0, OUTBOX_SENT);
-  give(worker, parcel, load<u32>(parcel, PARCEL_CAPACITY) + PARCEL_BYTES);
+  const size = load<u32>(parcel, PARCEL_CAPACITY) + PARCEL_BYTES;
+  atomic.sub<u32>(CONTROL_WS_PARCEL_BYTES, size);
+  give(worker, parcel, size);
+}
+
+/** Whether all outboxes may take so much more, of which this one has `before` bytes waiting. */
+function isWithinShare(before: u32, size: u32): bool {
+  const share = load<u32>(CONTROL_PAGE_COUNT) * (PAGE_SIZE >> SHARE_SHIFT);
+  const taken = atomic.load<u32>(CONTROL_WS_PARCEL_BYTES) + size;
+  return taken <= (before == 0 ? share << 1 : share);
 }
 
 /** The bytes in a row that are to be sent next; 0 for none, and where it was given up. */

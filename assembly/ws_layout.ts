@@ -13,6 +13,8 @@ export const CONTROL_WS_OUTBOX_BYTES = 848; // of one connection, at most
 export const CONTROL_WS_MAX_TORRENTS = 852; // of one connection
 export const CONTROL_WS_MESSAGES_PER_SECOND = 856; // of one connection, 0: as many as it likes
 
+export const CONTROL_WS_PARCEL_BYTES = 860; // of all outboxes' blocks, as it stands
+
 // What a worker answers: WORKER_SERVES.
 export const SERVES_HTTP = 1;
 export const SERVES_WEBSOCKET = 2;

@@ -24,6 +24,7 @@ import { begin, finish, put } from "./outbox";
 import { frameHeadLength, OPCODE_TEXT, writeFrameHead } from "./ws_frame";
 
 const QUOTE: u32 = 0x22;
+const BACKSLASH: u32 = 0x5c;
 const CLOSE_OBJECT: u32 = 0x7d;
 /** Where a reply begins: the head of its frame is written in front of it. */
 const REPLY_ROOM: u32 = 16;
@@ -89,6 +90,21 @@ export function fail(worker: usize, connection: usize, reason: u32): void {
   endFailure(worker, connection, start, writeText(out, WS_TEXT_FAILURE_BEHIND), reason);
 }
 
+/** The same with a text of the access list's: a u8 length and UTF-8. */
+export function failWith(worker: usize, connection: usize, reason: usize): void {
+  const start = replyStart(worker);
+  let out = writeInfoHash(worker, writeText(start, WS_TEXT_ANNOUNCE));
+  out = writeText(out, WS_TEXT_FAILURE_BEHIND);
+  const end = reason + 1 + load<u8>(reason);
+  for (let ptr = reason + 1; ptr < end; ++ptr) {
+    const code: u32 = load<u8>(ptr);
+    if (code == QUOTE || code == BACKSLASH) store<u8>(out++, BACKSLASH);
+    // Lists have no control characters; JSON may not either.
+    store<u8>(out++, code < 0x20 ? 0x20 : code);
+  }
+  sendFailure(worker, connection, start, out);
+}
+
 /** Any other failure, with all that `head` says. */
 export function failBare(worker: usize, connection: usize, head: u32, reason: u32): void {
   const start = replyStart(worker);
@@ -102,8 +118,11 @@ function endFailure(
   out: usize,
   reason: u32,
 ): void {
+  sendFailure(worker, connection, start, writeText(out, reason));
+}
+
+function sendFailure(worker: usize, connection: usize, start: usize, out: usize): void {
   count(worker, COUNT_WS_FAILURES);
-  out = writeText(out, reason);
   store<u8>(out, QUOTE);
   store<u8>(out, CLOSE_OBJECT, 1);
   send(worker, connection, start, out + 2);

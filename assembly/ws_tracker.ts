@@ -98,9 +98,19 @@ import { writeDecimal, writeText } from "./bencode";
 import { copyInfoHash, copyShort } from "./bytes";
 import { count } from "./counters";
 import { EVENT_COMPLETED, EVENT_PAUSED, EVENT_STOPPED } from "./query";
+import { reasonOf } from "./rule_details";
 import { hashInfoHash } from "./torrent_table";
 import { parseMessage } from "./ws_message";
-import { fail, failBare, relay, replyStart, send, writeInfoHash, writeRelayHead } from "./ws_reply";
+import {
+  fail,
+  failBare,
+  failWith,
+  relay,
+  replyStart,
+  send,
+  writeInfoHash,
+  writeRelayHead,
+} from "./ws_reply";
 import {
   announceSocket,
   findSocket,
@@ -147,13 +157,16 @@ export function answerMessage(
   if (load<u32>(message, MESSAGE_PEER_ID_STATE) != STRING_GOOD) {
     return fail(worker, connection, WS_TEXT_BAD_PEER_ID);
   }
+  if (!isAllowed(rules, worker + WORKER_INFO_HASHES)) {
+    count(worker, COUNT_ERROR_NOT_ALLOWED);
+    const reason = reasonOf(rules, worker + WORKER_INFO_HASHES);
+    return reason == 0
+      ? fail(worker, connection, WS_TEXT_NOT_ALLOWED)
+      : failWith(worker, connection, reason);
+  }
   const isAnswer = load<u32>(message, MESSAGE_ANSWER_LENGTH) != 0 ||
     load<u32>(message, MESSAGE_TARGET_STATE) != STRING_ABSENT;
   if (isAnswer) return relayAnswer(worker, connection);
-  if (!isAllowed(rules, worker + WORKER_INFO_HASHES)) {
-    count(worker, COUNT_ERROR_NOT_ALLOWED);
-    return fail(worker, connection, WS_TEXT_NOT_ALLOWED);
-  }
   announce(worker, connection);
 }
 

@@ -38,10 +38,12 @@ import {
   REFUSAL_BUSY,
   REFUSAL_FORWARDED,
   REFUSAL_HEADERS,
+  REFUSAL_KEY,
   REFUSAL_METHOD,
   REFUSAL_NOT_FOUND,
   REFUSAL_TARGET,
   REFUSAL_TIMEOUT,
+  REFUSAL_UPGRADE,
   REFUSAL_VERSION,
 } from "../assembly/layout.ts";
 import { readCounters, readGauges } from "./counters.ts";
@@ -80,6 +82,8 @@ const REFUSALS: Readonly<Record<string, number>> = {
   version: COUNT_HTTP_REFUSED + REFUSAL_VERSION,
   forwarded: COUNT_HTTP_REFUSED + REFUSAL_FORWARDED,
   body: COUNT_HTTP_REFUSED + REFUSAL_BODY,
+  upgrade: COUNT_HTTP_REFUSED + REFUSAL_UPGRADE,
+  key: COUNT_HTTP_REFUSED + REFUSAL_KEY,
 };
 
 /** What became of connections that were not simply served. */

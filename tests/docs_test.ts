@@ -18,6 +18,7 @@ const PAGES = [
 const WHOLE_RECORDS = /^(TORRENT|GROUP|SHARD|PAGE|CLASS|BLOCK|DIRECTORY|RULES)_/;
 const UDP_ROW_COUNT = 56;
 const HTTP_ROW_COUNT = 56;
+const WEBTORRENT_ROW_COUNT = 43;
 
 const memoryPage = await read("docs/MEMORY.md");
 
@@ -117,6 +118,25 @@ Deno.test("PROTOCOLS.md: each of H1 to H56 names a test that there is", async ()
   assert.deepEqual(numbers, Array.from({ length: HTTP_ROW_COUNT }, (_, index) => index + 1));
   for (const { line, cells } of rows) {
     const text = await read(`tests/conformance/http/${cells[1]!.replaceAll("`", "")}_test.ts`);
+    assert.ok(text.includes(cells[2]!), `docs/PROTOCOLS.md:${line}: no test "${cells[2]}"`);
+    assert.match(cells[2]!, new RegExp(`^${cells[0]}\\b`));
+  }
+});
+
+Deno.test("PROTOCOLS.md: each of W1 to W43 names a test that there is", async () => {
+  const rows = tables(await read("docs/PROTOCOLS.md")).flatMap(({ head, rows }) =>
+    head[0] === "row" ? rows : []
+  ).filter(({ cells }) => cells[0]!.startsWith("W"));
+  // A row may name several tests.
+  const numbers = [...new Set(rows.map(({ cells }) => Number(/^W(\d+)$/.exec(cells[0]!)?.[1])))];
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: WEBTORRENT_ROW_COUNT }, (_, index) => index + 1),
+  );
+  for (const { line, cells } of rows) {
+    const file = `${cells[1]!.replaceAll("`", "")}_test.ts`;
+    const folder = await exists(`tests/conformance/ws/${file}`) ? "ws" : "tracker";
+    const text = await read(`tests/conformance/${folder}/${file}`);
     assert.ok(text.includes(cells[2]!), `docs/PROTOCOLS.md:${line}: no test "${cells[2]}"`);
     assert.match(cells[2]!, new RegExp(`^${cells[0]}\\b`));
   }

@@ -58,10 +58,12 @@ import {
   REFUSAL_BUSY,
   REFUSAL_FORWARDED,
   REFUSAL_HEADERS,
+  REFUSAL_KEY,
   REFUSAL_METHOD,
   REFUSAL_NOT_FOUND,
   REFUSAL_TARGET,
   REFUSAL_TIMEOUT,
+  REFUSAL_UPGRADE,
   REFUSAL_VERSION,
 } from "../../assembly/layout.ts";
 import type { Protocol, Snapshot } from "./snapshot.ts";
@@ -146,6 +148,8 @@ export const COUNTERS: readonly CounterFamily[] = [
       refused("version", REFUSAL_VERSION),
       refused("forwarded", REFUSAL_FORWARDED),
       refused("body", REFUSAL_BODY),
+      refused("upgrade", REFUSAL_UPGRADE),
+      refused("key", REFUSAL_KEY),
     ],
   },
   {

@@ -139,6 +139,11 @@ export class WsHarness {
     received.push(...readFrames(concat(...pieces)));
   }
 
+  /** Delivers nothing to it any more: its worker has died. */
+  forget(peer: Peer): void {
+    this.#peers.delete(peer.connection);
+  }
+
   close(peer: Peer): void {
     this.#peers.delete(peer.connection);
     peer.core.close(peer.connection);
