@@ -59,7 +59,7 @@ import {
   WORKER_SLOTS,
 } from "./layout";
 import { count } from "./counters";
-import { pagesFor, take, takePages } from "./memory";
+import { pagesFor, take, takeAnswerPages, takePages } from "./memory";
 
 /** Slices that a worker owns from its start on, so that it can answer when memory is full. */
 const SLICES_RESERVED: u32 = 8;
@@ -246,7 +246,7 @@ function takeSlice(worker: usize): usize {
 function newSlice(worker: usize): usize {
   const sliceCount = load<u32>(worker, WORKER_SLICE_COUNT);
   if (sliceCount == load<u32>(worker, WORKER_SLICE_COUNT_MAX)) return 0;
-  const slice = takePages(worker, pagesFor(load<u32>(CONTROL_HTTP_SLICE_SIZE)));
+  const slice = takeAnswerPages(worker, pagesFor(load<u32>(CONTROL_HTTP_SLICE_SIZE)));
   if (slice != 0) store<u32>(worker, sliceCount + 1, WORKER_SLICE_COUNT);
   return slice;
 }

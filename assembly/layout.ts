@@ -40,6 +40,7 @@ export const CONTROL_PAGE_HINT = 324; // u32, no free page below this 64-page wo
 export const CONTROL_PAGES_USED = 328; // u32
 export const CONTROL_PAGES_PEAK = 332; // u32
 export const CONTROL_PAGE_RESERVE = 336; // u32 pages that only access rules may take
+export const CONTROL_ANSWER_RESERVE = 340; // u32 pages that only what is sent or read may take
 
 export const CONTROL_RULES = 384; // address of the access rules in force, swapped atomically
 export const CONTROL_PROXIES = 388; // address of the rules whose ranges are the trusted proxies

@@ -10,6 +10,7 @@ import {
   CLASS_LOCK,
   CLASS_PARTIAL,
   CLASS_SIZE,
+  CONTROL_ANSWER_RESERVE,
   CONTROL_ARENA,
   CONTROL_CLASSES,
   CONTROL_PAGE_BITS,
@@ -118,8 +119,17 @@ export function pagesFor(byteLength: u32): u32 {
   return (byteLength + PAGE_SIZE - 1) / PAGE_SIZE;
 }
 
-/** Takes a run of pages; 0 when there is none of that length outside the reserve. */
+/** Takes a run of pages; 0 when there is none of that length outside the reserves. */
 export function takePages(worker: usize, pageCount: u32): usize {
+  return takeRun(
+    worker,
+    pageCount,
+    load<u32>(CONTROL_PAGE_RESERVE) + load<u32>(CONTROL_ANSWER_RESERVE),
+  );
+}
+
+/** As `takePages`, from what swarms may not fill: connections go on when memory is full. */
+export function takeAnswerPages(worker: usize, pageCount: u32): usize {
   return takeRun(worker, pageCount, load<u32>(CONTROL_PAGE_RESERVE));
 }
 

@@ -2,6 +2,8 @@
 import {
   CONNECTION_FILLED,
   CONNECTION_PHASE,
+  CONTROL_ANSWER_RESERVE,
+  CONTROL_PAGE_COUNT,
   CONTROL_WS_INTERVAL,
   CONTROL_WS_MAX_MESSAGE,
   CONTROL_WS_MAX_OFFERS,
@@ -59,6 +61,12 @@ export interface WsSettings {
 /** Of a worker whose settings do not say: what all unfinished messages may take. */
 const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 
+/**
+ * Of all pages, the share that swarms may not fill: with memory full, the peers that are known are
+ * still answered, and hear of each other.
+ */
+const ANSWER_SHARE = 32;
+
 /** Writes the settings; connections see them with their next message. */
 export function writeWsSettings(memory: WebAssembly.Memory, settings: WsSettings): void {
   const words = new Uint32Array(memory.buffer);
@@ -72,6 +80,8 @@ export function writeWsSettings(memory: WebAssembly.Memory, settings: WsSettings
     [CONTROL_WS_MESSAGES_PER_SECOND, settings.messagesPerSecond],
   ];
   for (const [address, value] of values) Atomics.store(words, address >> 2, value);
+  const reserve = Math.ceil(words[CONTROL_PAGE_COUNT >> 2]! / ANSWER_SHARE);
+  Atomics.store(words, CONTROL_ANSWER_RESERVE >> 2, reserve);
 }
 
 export class WsCore extends HttpCore {

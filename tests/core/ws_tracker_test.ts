@@ -505,3 +505,27 @@ Deno.test("memory that is full: answered, not stored; later it is", () => {
   for (const peer of peers) world.harness.close(peer);
   assert.equal(world.announce(world.connect(), 1).incomplete, 1);
 });
+
+Deno.test("memory that swarms have filled: who was there is answered, and hears of others", () => {
+  const world = new World({ limitMib: 2, connections: 300, slices: 16 });
+  const [one, other] = [world.connect(), world.connect()];
+  world.announce(one, 1);
+  world.announce(other, 2);
+  let flooder = world.connect();
+  let refused = 0;
+  for (let torrent = 10; torrent < 20_000 && refused < 2_000; ++torrent) {
+    if (torrent % 200 === 199) flooder = world.connect();
+    const sent = world.harness.say(flooder, {
+      action: "announce",
+      info_hash: binaryString(torrent),
+      peer_id: peerId(3),
+    });
+    assert.equal(sent.length, 1, "Nobody goes without an answer");
+    if (jsonOf(sent[0]!).incomplete === 0) ++refused;
+  }
+  assert.equal(refused, 2_000, "It is full");
+  for (let turn = 0; turn < 10; ++turn) {
+    assert.equal(world.announce(one, 1, { offers: offers(1), numwant: 1 }).incomplete, 2);
+    assert.equal(relaysOf(other).length, turn + 1);
+  }
+});
