@@ -155,6 +155,13 @@ const NEEDLESS: Record<string, string> = {
   "metrics.peer_id_prefixes": METRICS,
 };
 
+/** Keys that take effect at a reload. */
+const RELOADED = new RegExp(
+  "^(protocol\\.(peer_announce_interval|max_offers|max_scrape_torrents)|" +
+    "network\\.(websocket_max_message_size|websocket_max_unsent_size|request_timeout|" +
+    "max_torrents_per_connection|max_messages_per_second|max_connections_per_address))$",
+);
+
 /** How `ws` configurations are loaded, printed and checked. */
 export const WS_FILE: FileKind<WsConfig> = {
   command: "ws",
@@ -163,6 +170,11 @@ export const WS_FILE: FileKind<WsConfig> = {
 
   complete({ network }, isGiven) {
     completeTcp(network, isGiven);
+  },
+
+  reloads(key) {
+    if (RELOADED.test(key)) return "yes";
+    return key === "network.max_connections" ? "up to the start's" : undefined;
   },
 
   check(config) {

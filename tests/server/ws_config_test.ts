@@ -1,6 +1,8 @@
 /** The configuration of the WebTorrent tracker: defaults, what does not fit, foreign files. */
 import assert from "node:assert/strict";
 import { parseConfig, printConfig, WS_FILE } from "../../server/config/mod.ts";
+import type { FileKind } from "../../server/config/file_kind.ts";
+import { howReloads } from "../../server/config/reload.ts";
 import { ConfigError } from "../../server/errors.ts";
 
 const load = (text: string) => parseConfig(WS_FILE, text, { name: "riptide.toml" });
@@ -85,4 +87,25 @@ Deno.test("a short interval of announces is warned of", async () => {
   const { warnings } = await load("[protocol]\npeer_announce_interval = 20");
   assert.equal(warnings.length, 1);
   assert.match(warnings[0]!, /once a minute/);
+});
+
+Deno.test("limits and intervals of ws take effect at a reload, the rest does not", async () => {
+  const { config } = await load("");
+  const how = (key: string) => howReloads(WS_FILE as FileKind<unknown>, key);
+  const keys = (["network", "protocol"] as const).flatMap((table) =>
+    Object.keys(config[table]).map((key) => `${table}.${key}`)
+  );
+  assert.deepEqual(keys.filter((key) => how(key) === "yes").toSorted(), [
+    "network.max_connections_per_address",
+    "network.max_messages_per_second",
+    "network.max_torrents_per_connection",
+    "network.request_timeout",
+    "network.trusted_proxies",
+    "network.websocket_max_message_size",
+    "network.websocket_max_unsent_size",
+    "protocol.max_offers",
+    "protocol.max_scrape_torrents",
+    "protocol.peer_announce_interval",
+  ]);
+  assert.equal(how("network.max_connections"), "up to the start's");
 });
