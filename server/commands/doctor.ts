@@ -82,9 +82,9 @@ async function findKind(configPath: string): Promise<string> {
   }
   const fitting = problems.filter(([, count]) => count === 0).map(([name]) => name);
   if (fitting.length > 1) {
+    const kinds = new Intl.ListFormat("en", { type: "disjunction" }).format(fitting);
     throw new StartError(
-      `Cannot tell whether "${configPath}" is for ${fitting.join(" or ")}: say --protocol ` +
-        fitting[0]!,
+      `Cannot tell whether "${configPath}" is for ${kinds}: say --protocol ${fitting[0]}`,
       EXIT_USAGE,
     );
   }

@@ -387,7 +387,7 @@ access_list = { mode = "black", path = "/nowhere" }`;
 
   const both = await examine('network.address = "127.0.0.1:0"');
   assert.equal(both.code, 64);
-  assert.match(both.stderr, /for udp or http: say --protocol/);
+  assert.match(both.stderr, /for udp, http, or ws: say --protocol udp/);
   await Deno.remove(both.configPath);
 
   const misspelt = await examine("[udp.network]\nadress = 3\n[http.network]\naddress = 4\n");
