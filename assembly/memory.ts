@@ -133,6 +133,22 @@ export function takeAnswerPages(worker: usize, pageCount: u32): usize {
   return takeRun(worker, pageCount, load<u32>(CONTROL_PAGE_RESERVE));
 }
 
+/** Bytes of what `takeForAnswer` took last: scratch of this instance. */
+export let takenByteLength: u32 = 0;
+
+/**
+ * As `take`, and where swarms have filled the memory, from what they may not fill. That goes by
+ * whole pages, `takenByteLength` bytes, so that they come back whole.
+ */
+export function takeForAnswer(worker: usize, byteLength: u32): usize {
+  takenByteLength = byteLength;
+  const ptr = take(worker, byteLength);
+  if (ptr != 0) return ptr;
+  const pageCount = pagesFor(byteLength);
+  takenByteLength = pageCount * PAGE_SIZE;
+  return takeAnswerPages(worker, pageCount);
+}
+
 /** As `takePages`, from what is kept back so that rules can be replaced when memory is full. */
 export function takeReservedPages(worker: usize, pageCount: u32): usize {
   return takeRun(worker, pageCount, 0);

@@ -46,7 +46,7 @@ import {
 import { copyShort } from "./bytes";
 import { count, countMany } from "./counters";
 import { lock, unlock } from "./lock";
-import { give, take, takeAnswerPages } from "./memory";
+import { give, takeForAnswer, takenByteLength } from "./memory";
 
 const COPY_SLACK: u32 = 16;
 /** Of all memory, what outboxes may take where something waits in them already: a quarter. */
@@ -146,17 +146,13 @@ function reserve(worker: usize, connection: usize, before: u32, byteLength: u32)
   while (room < byteLength) {
     // As much again as waits already, so that many frames go out in few writes; at most a page.
     const wanted = max<u32>(byteLength - room, min<u32>(before, SMALL_BLOCK_MAX - PARCEL_BYTES));
-    let size: u32 = wanted + PARCEL_BYTES > <u32> SMALL_BLOCK_MAX
+    const wantedSize: u32 = wanted + PARCEL_BYTES > <u32> SMALL_BLOCK_MAX
       ? PAGE_SIZE
       : wanted + PARCEL_BYTES;
-    if (!isWithinShare(before, size)) return false;
-    let parcel = take(worker, size);
-    if (parcel == 0) {
-      // Swarms have filled the memory: what is kept back goes, and comes back, by whole pages.
-      size = PAGE_SIZE;
-      parcel = takeAnswerPages(worker, 1);
-      if (parcel == 0) return false;
-    }
+    if (!isWithinShare(before, wantedSize)) return false;
+    const parcel = takeForAnswer(worker, wantedSize);
+    if (parcel == 0) return false;
+    const size = takenByteLength;
     atomic.add<u32>(CONTROL_WS_PARCEL_BYTES, size);
     store<u32>(parcel, 0, PARCEL_NEXT);
     store<u32>(parcel, size - PARCEL_BYTES, PARCEL_CAPACITY);

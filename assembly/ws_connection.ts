@@ -37,7 +37,6 @@ import {
   FRAME_STATE,
   FRAME_UTF8,
   OUTBOX_GENERATION,
-  PAGE_SIZE,
   STATE_ALIVE,
   STATE_FINAL,
   STATE_OPENED,
@@ -49,7 +48,7 @@ import {
 import { loadWire16, loadWire64 } from "./bytes";
 import { compactInput } from "./connections";
 import { count } from "./counters";
-import { give, pagesFor, take, takeAnswerPages } from "./memory";
+import { give, takeForAnswer, takenByteLength } from "./memory";
 import { begin, closeOutbox, finish, put, seal } from "./outbox";
 import { checkUtf8 } from "./utf8";
 import {
@@ -258,17 +257,12 @@ function readPiece(
 function growMessage(worker: usize, connection: usize, byteLength: u32): bool {
   const capacity = load<u32>(connection, FRAME_MESSAGE_CAPACITY);
   if (byteLength <= capacity) return true;
-  let grownCapacity = max<u32>(byteLength, max<u32>(capacity << 1, MESSAGE_ROOM_MIN));
+  const wanted = max<u32>(byteLength, max<u32>(capacity << 1, MESSAGE_ROOM_MIN));
   const others = load<u32>(worker, WORKER_MESSAGE_BYTES) - capacity;
-  if (others + grownCapacity > load<u32>(worker, WORKER_MESSAGE_BYTES_MAX)) return false;
-  let grown = take(worker, grownCapacity);
-  if (grown == 0) {
-    // As an outbox: whole pages of what swarms may not fill.
-    const pageCount = pagesFor(grownCapacity);
-    grownCapacity = pageCount * PAGE_SIZE;
-    grown = takeAnswerPages(worker, pageCount);
-    if (grown == 0) return false;
-  }
+  if (others + wanted > load<u32>(worker, WORKER_MESSAGE_BYTES_MAX)) return false;
+  const grown = takeForAnswer(worker, wanted);
+  if (grown == 0) return false;
+  const grownCapacity = takenByteLength;
   const message: usize = load<u32>(connection, FRAME_MESSAGE);
   if (message != 0) {
     memory.copy(grown, message, load<u32>(connection, FRAME_MESSAGE_LENGTH));

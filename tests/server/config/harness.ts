@@ -50,3 +50,28 @@ export function keysOf(node: Node & { kind: "table" }, path: string[] = []): [st
     child.kind === "table" ? keysOf(child, [...path, key]) : [[[...path, key].join("."), child]]
   );
 }
+
+/** Tries the ends of every whole number's range, and one beyond; returns how many keys have one. */
+export async function tryLimits(
+  schema: Node & { kind: "table" },
+  // deno-lint-ignore no-explicit-any -- a file of any kind
+  kind: FileKind<any> = UDP_FILE,
+): Promise<number> {
+  let keyCount = 0;
+  for (const [key, node] of keysOf(schema)) {
+    const limits = node.kind === "key"
+      ? / from (\d+) to (\d+)(?:, or "auto")?$/.exec(node.info.expected)
+      : null;
+    if (limits === null) continue;
+    keyCount++;
+    const [min, max] = [Number(limits[1]), Number(limits[2])];
+    const isRefused = async (value: number) =>
+      (await problemsOf(`${key} = ${value}`, kind))
+        .some((problem) => problem.includes("a whole number"));
+    assert.equal(await isRefused(min), false, key);
+    assert.equal(await isRefused(max), false, key);
+    assert.equal(await isRefused(min - 1), true, key);
+    assert.equal(await isRefused(max + 1), true, key);
+  }
+  return keyCount;
+}

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { HTTP_FILE, HTTP_SCHEMA, printConfig } from "../../../server/config/mod.ts";
 import { describe } from "../../../server/config/schema.ts";
-import { keysOf, loadAs, NAME, problemsOf, warningsOf } from "./harness.ts";
+import { loadAs, NAME, problemsOf, tryLimits, warningsOf } from "./harness.ts";
 
 const load = (text: string) => loadAs(HTTP_FILE, text);
 
@@ -40,23 +40,7 @@ Deno.test("HTTP: the defaults are those of its pages, and load back unchanged", 
 });
 
 Deno.test("HTTP: every limit is accepted and nothing beyond", async () => {
-  let keyCount = 0;
-  for (const [key, node] of keysOf(describe(HTTP_SCHEMA))) {
-    const limits = node.kind === "key"
-      ? / from (\d+) to (\d+)(?:, or "auto")?$/.exec(node.info.expected)
-      : null;
-    if (limits === null) continue;
-    keyCount++;
-    const [min, max] = [Number(limits[1]), Number(limits[2])];
-    const isRefused = async (value: number) =>
-      (await problemsOf(`${key} = ${value}`, HTTP_FILE))
-        .some((problem) => problem.includes("a whole number"));
-    assert.equal(await isRefused(min), false, key);
-    assert.equal(await isRefused(max), false, key);
-    assert.equal(await isRefused(min - 1), true, key);
-    assert.equal(await isRefused(max + 1), true, key);
-  }
-  assert.equal(keyCount, 15);
+  assert.equal(await tryLimits(describe(HTTP_SCHEMA), HTTP_FILE), 15);
 });
 
 Deno.test("HTTP: what is not given follows what is", async () => {
