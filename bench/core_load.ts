@@ -11,7 +11,7 @@ import {
   MMSGHDR_BYTE_LENGTH,
   SOCKADDR_IN_ADDRESS,
   SOCKADDR_PORT,
-} from "../protocols/udp/linux.ts";
+} from "../server/native/linux.ts";
 import { Core } from "../wasm/core.ts";
 import { type CoreSettings, createSharedCore, type SharedCore } from "../wasm/memory.ts";
 

@@ -11,7 +11,7 @@ import type { UdpConfig } from "./config/udp.ts";
 import type { WsConfig } from "./config/ws.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_NO_PERMISSION } from "./exit_status.ts";
-import { LIBC_PATHS } from "./libc_paths.ts";
+import { LIBC_PATHS } from "./native/libc_paths.ts";
 
 /** Something that needs permissions of Deno, and the flag that gives them. */
 export interface PermissionNeed {

@@ -92,6 +92,7 @@ const DIRECTIONS: [from: RegExp, mayImport: RegExp][] = [
   [/^assembly\//, /^assembly\//],
   [/^wasm\//, /^wasm\/|^assembly\/layout\.ts$/],
   [/^server\/config\//, /^server\/|^(valibot|smol-toml|toml-eslint-parser|ipaddr\.js)$/],
+  [/^server\/native\//, /^server\/native\/|^ipaddr\.js$/],
   [/^server\/metrics\/health\.ts$/, /^server\/|^smol-toml$/],
   [
     /^server\//,

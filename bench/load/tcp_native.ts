@@ -3,7 +3,8 @@
  * A fifth of what Deno's own sockets cost, so that the load test is not the bottleneck.
  */
 
-import { EAGAIN, EINTR } from "../../protocols/udp/linux.ts";
+import { Epoll } from "../../server/native/epoll.ts";
+import { EAGAIN, EINTR, EPOLLIN, EPOLLOUT } from "../../server/native/linux.ts";
 import * as counter from "./counters.ts";
 import { type DriverOptions, SEND_ROOM, type Session } from "./tcp_session.ts";
 import * as tcp from "./tcp_socket.ts";
@@ -38,7 +39,7 @@ export class NativeDriver implements LoadLoop {
   readonly #options: DriverOptions;
   readonly #counters: Float64Array;
   readonly #links: Link[];
-  readonly #epoll = new tcp.Epoll(EVENTS_MAX);
+  readonly #epoll = new Epoll(EVENTS_MAX);
   readonly #room = new Uint8Array(RECEIVE_ROOM);
   readonly #output = new Uint8Array(SEND_ROOM);
   /** Tags of links to open, and of those that had nothing due. */
@@ -119,7 +120,7 @@ export class NativeDriver implements LoadLoop {
     }
     link.fd = fd;
     link.state = isOpen ? OPEN : CONNECTING;
-    this.#epoll.add(fd, link.tag, isOpen ? tcp.EPOLLIN : tcp.EPOLLOUT);
+    this.#epoll.add(fd, link.tag, isOpen ? EPOLLIN : EPOLLOUT);
     if (isOpen) this.#begin(link, nowMs);
   }
 
@@ -134,7 +135,7 @@ export class NativeDriver implements LoadLoop {
   #handle(link: Link): void {
     if (link.state === CLOSED) return;
     if (link.state === CONNECTING) {
-      this.#epoll.change(link.fd, link.tag, tcp.EPOLLIN);
+      this.#epoll.change(link.fd, link.tag, EPOLLIN);
       this.#begin(link, performance.now());
       return;
     }
@@ -172,7 +173,7 @@ export class NativeDriver implements LoadLoop {
     const hadRest = link.unsent !== undefined;
     link.unsent = rest.length === 0 ? undefined : rest.slice();
     if (hadRest === (link.unsent !== undefined)) return;
-    this.#epoll.change(link.fd, link.tag, tcp.EPOLLIN | (hadRest ? 0 : tcp.EPOLLOUT));
+    this.#epoll.change(link.fd, link.tag, EPOLLIN | (hadRest ? 0 : EPOLLOUT));
   }
 
   #sendRest(link: Link): void {

@@ -4,8 +4,8 @@
  */
 
 import * as client from "../../protocols/udp/client.ts";
-import { describeErrno } from "../../protocols/udp/libc.ts";
-import { MSG_DONTWAIT } from "../../protocols/udp/linux.ts";
+import { describeErrno } from "../../server/native/libc.ts";
+import { MSG_DONTWAIT } from "../../server/native/linux.ts";
 import { MessageBatch } from "../../protocols/udp/message_batch.ts";
 import { SocketPoll, UdpSocket } from "../../protocols/udp/udp_socket.ts";
 import { latencyBucket } from "./latency.ts";

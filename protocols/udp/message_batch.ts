@@ -4,8 +4,8 @@
  * for the load generator and for tests.
  */
 
-import { openLibc } from "./libc.ts";
-import * as linux from "./linux.ts";
+import { openLibc } from "../../server/native/libc.ts";
+import * as linux from "../../server/native/linux.ts";
 
 /** Room for a name, 28 bytes, rounded up. */
 const NAME_STRIDE = 32;

@@ -2,7 +2,7 @@
 import { formatListenAddress, type ListenAddress, parseCidr } from "../../server/config/address.ts";
 import type { UdpConfig } from "../../server/config/mod.ts";
 import type { Tracker } from "../../server/lifecycle.ts";
-import { LIBC_PATHS } from "../../server/libc_paths.ts";
+import { LIBC_PATHS } from "../../server/native/libc_paths.ts";
 import { getLogger } from "../../server/log.ts";
 import { isGranted } from "../../server/permissions.ts";
 import { countWorkers, type Place, type Service } from "../../server/service.ts";

@@ -15,8 +15,8 @@ import { PROTOCOL_UDP_NATIVE } from "../../wasm/board.ts";
 import { Core } from "../../wasm/core.ts";
 import { LatencyRecorder } from "../../wasm/latency.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
-import { adviseHugePages, LibcError, openLibc } from "./libc.ts";
-import { MSG_DONTWAIT, MSG_WAITFORONE } from "./linux.ts";
+import { adviseHugePages, LibcError, openLibc } from "../../server/native/libc.ts";
+import { MSG_DONTWAIT, MSG_WAITFORONE } from "../../server/native/linux.ts";
 import { SocketPoll, UdpSocket } from "./udp_socket.ts";
 
 export interface NativeWorkerStart {

@@ -7,15 +7,14 @@
  * opened it.
  */
 
-import ipaddr from "ipaddr.js";
-import { type Libc, LibcError, openLibc } from "./libc.ts";
-import * as linux from "./linux.ts";
-
-/** An IP address without brackets, and a port. */
-export interface SocketAddress {
-  hostname: string;
-  port: number;
-}
+import { type Libc, LibcError, openLibc } from "../../server/native/libc.ts";
+import * as linux from "../../server/native/linux.ts";
+import {
+  formatAddress,
+  readSocketAddress,
+  type SocketAddress,
+  writeSocketAddress,
+} from "../../server/native/socket_address.ts";
 
 export interface UdpSocketOptions {
   /** Lets other sockets of the same user bind the same address; the kernel spreads what arrives. */
@@ -248,39 +247,4 @@ export class SocketPoll {
   isReadable(index: number): boolean {
     return this.#seen[index * 4 + 3] !== 0;
   }
-}
-
-/** Writes a struct sockaddr_in or sockaddr_in6. */
-export function writeSocketAddress(address: SocketAddress): Uint8Array<ArrayBuffer> {
-  if (!(address.port >= 0 && address.port <= 65535)) {
-    throw new RangeError(`Cannot use port ${address.port}: expected 0 to 65535`);
-  }
-  const parsed = ipaddr.parse(address.hostname);
-  const isIpv6 = parsed.kind() === "ipv6";
-  const bytes = new Uint8Array(isIpv6 ? linux.SOCKADDR_IN6_SIZE : linux.SOCKADDR_IN_SIZE);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(linux.SOCKADDR_FAMILY, isIpv6 ? linux.AF_INET6 : linux.AF_INET, true);
-  view.setUint16(linux.SOCKADDR_PORT, address.port);
-  bytes.set(
-    parsed.toByteArray(),
-    isIpv6 ? linux.SOCKADDR_IN6_ADDRESS : linux.SOCKADDR_IN_ADDRESS,
-  );
-  return bytes;
-}
-
-/** Reads a struct sockaddr_in or sockaddr_in6. */
-export function readSocketAddress(bytes: Uint8Array): SocketAddress {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const port = view.getUint16(linux.SOCKADDR_PORT);
-  if (view.getUint16(linux.SOCKADDR_FAMILY, true) === linux.AF_INET6) {
-    const start = linux.SOCKADDR_IN6_ADDRESS;
-    const address = ipaddr.fromByteArray([...bytes.subarray(start, start + 16)]) as ipaddr.IPv6;
-    return { hostname: address.toRFC5952String(), port };
-  }
-  const start = linux.SOCKADDR_IN_ADDRESS;
-  return { hostname: bytes.subarray(start, start + 4).join("."), port };
-}
-
-function formatAddress({ hostname, port }: SocketAddress): string {
-  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
 }

@@ -9,7 +9,7 @@ import {
   IO_SLOT_SIZE,
   MMSGHDR_SIZE,
 } from "../../assembly/layout.ts";
-import * as linux from "../../protocols/udp/linux.ts";
+import * as linux from "../../server/native/linux.ts";
 import type { Harness } from "./harness.ts";
 
 /** Headers of a harness whose batch size is above 0; addresses are those of the memory itself. */

@@ -5,8 +5,8 @@ import {
   COUNT_DROP_SHORT,
   COUNT_DROP_TRUNCATED,
 } from "../../assembly/layout.ts";
-import * as linux from "../../protocols/udp/linux.ts";
-import { readSocketAddress } from "../../protocols/udp/udp_socket.ts";
+import * as linux from "../../server/native/linux.ts";
+import { readSocketAddress } from "../../server/native/socket_address.ts";
 import { writeAnnounce, writeConnect, writeScrape } from "../model/packets.ts";
 import { concat, toHex } from "../support/packets.ts";
 import { compileCore, Harness, seededRandom, torrentHash } from "./harness.ts";

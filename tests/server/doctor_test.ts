@@ -8,7 +8,7 @@ import { exitStatusOf, type Finding, formatFindings } from "../../server/doctor/
 import { tightestCommand } from "../../server/doctor/flags.ts";
 import { judgeMachine } from "../../server/doctor/machine.ts";
 import { judgePorts, type PortFact, tryPorts } from "../../server/doctor/ports.ts";
-import { LIBC_PATHS } from "../../server/libc_paths.ts";
+import { LIBC_PATHS } from "../../server/native/libc_paths.ts";
 import { Authority, hasOpenssl } from "../support/certificates.ts";
 import { nativeIsAvailable, REPOSITORY } from "../support/configuration.ts";
 

@@ -1,15 +1,14 @@
 import { strict as assert } from "node:assert";
-import { describeErrno, findLibc, type LibcError, openLibc } from "../../../protocols/udp/libc.ts";
-import { LIBC_PATHS } from "../../../server/libc_paths.ts";
-import * as linux from "../../../protocols/udp/linux.ts";
+import { describeErrno, findLibc, type LibcError, openLibc } from "../../../server/native/libc.ts";
+import { LIBC_PATHS } from "../../../server/native/libc_paths.ts";
+import * as linux from "../../../server/native/linux.ts";
 import { MessageBatch } from "../../../protocols/udp/message_batch.ts";
+import { SocketPoll, UdpSocket } from "../../../protocols/udp/udp_socket.ts";
 import {
   readSocketAddress,
   type SocketAddress,
-  SocketPoll,
-  UdpSocket,
   writeSocketAddress,
-} from "../../../protocols/udp/udp_socket.ts";
+} from "../../../server/native/socket_address.ts";
 
 const ignore = Deno.build.os !== "linux";
 const TIMEOUT_MS = 2000;

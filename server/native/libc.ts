@@ -1,5 +1,5 @@
 /**
- * The few functions of Linux's C library that the native driver and the load generator call.
+ * The few functions of Linux's C library that the native drivers and the load generators call.
  *
  * Addresses in the process are bigints, and nothing here uses `Deno.UnsafePointer`: every function
  * of that wants the whole FFI permission, while `dlopen` and the calls are content with the one
@@ -11,7 +11,7 @@
  * Every call blocks its thread, so a thread that waits here must be a Worker.
  */
 
-import { LIBC_PATHS } from "../../server/libc_paths.ts";
+import { LIBC_PATHS } from "./libc_paths.ts";
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED } from "./linux.ts";
 import { EHOSTUNREACH, EINVAL, EMFILE, ENETUNREACH, ENOBUFS, EPERM } from "./linux.ts";
 import { MADV_HUGEPAGE } from "./linux.ts";
@@ -19,11 +19,21 @@ import { MADV_HUGEPAGE } from "./linux.ts";
 const SYMBOLS = {
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
   bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  accept4: { parameters: ["i32", "buffer", "buffer", "i32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  // What is received and sent at once is below 2 GiB: the lower half of the result is all of it.
+  recv: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "usize", "i32"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  epoll_create1: { parameters: ["i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+  unlink: { parameters: ["buffer"], result: "i32" },
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
   recvmmsg: { parameters: ["i32", "usize", "u32", "i32", "usize"], result: "i32" },
   sendmmsg: { parameters: ["i32", "usize", "u32", "i32"], result: "i32" },

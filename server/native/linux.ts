@@ -1,5 +1,5 @@
 /**
- * Linux's numbers for UDP sockets: options, flags, error codes, and where fields lie in its
+ * Linux's numbers for sockets: options, flags, error codes, and where fields lie in its
  * structures.
  *
  * The same on x86-64 and aarch64, glibc and musl (checked against the headers of linux 6.12): both
@@ -7,15 +7,20 @@
  * structures in `assembly/native.ts`, which can import nothing from here.
  */
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
+export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 
 export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
+export const SOL_TCP = 6;
 export const SOL_IPV6 = 41;
 
+export const SO_REUSEADDR = 2;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_REUSEPORT = 15;
@@ -27,17 +32,33 @@ export const SO_RCVBUFFORCE = 33;
 export const SO_RXQ_OVFL = 40;
 /** Also the type of the control message, in both directions. */
 export const IP_PKTINFO = 8;
+/** bind() leaves the choice of a port to connect(): a port then serves one for every other side. */
+export const IP_BIND_ADDRESS_NO_PORT = 24;
+export const TCP_NODELAY = 1;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVPKTINFO = 49;
 /** The type of the control message, in both directions. */
 export const IPV6_PKTINFO = 50;
 
+/** An error instead of a signal where the other side has gone. */
+export const MSG_NOSIGNAL = 0x4000;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
 /** recvmmsg() blocks for the first datagram only. Without it, it blocks until the batch is full. */
 export const MSG_WAITFORONE = 0x10000;
 
+export const SHUT_WR = 1;
+
 export const POLLIN = 1;
+export const EPOLLIN = 1;
+export const EPOLLOUT = 4;
+export const EPOLLERR = 8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+/** Tells once of what happens, and not as long as it is so. */
+export const EPOLLET = 0x80000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_MOD = 3;
 
 export const MADV_HUGEPAGE = 14;
 
@@ -53,8 +74,10 @@ export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
 export const ENETUNREACH = 101;
 export const ENOBUFS = 105;
+export const ECONNABORTED = 103;
 export const ECONNREFUSED = 111;
 export const EHOSTUNREACH = 113;
+export const EINPROGRESS = 115;
 
 /*
  * struct mmsghdr: a struct msghdr, then what recvmmsg() and sendmmsg() say about it.
@@ -94,6 +117,8 @@ export const SOCKADDR_IN_ADDRESS = 4;
 export const SOCKADDR_IN_SIZE = 16;
 export const SOCKADDR_IN6_ADDRESS = 8;
 export const SOCKADDR_IN6_SIZE = 28;
+/* struct sockaddr_un: u16 family, then the path with a NUL behind it. */
+export const SOCKADDR_UN_PATH = 2;
 
 /*
  * struct cmsghdr (u64 length, the header included; i32 level; i32 type) and then the data. The next
@@ -118,3 +143,8 @@ export const CONTROL_SIZE = 64;
 
 /* struct pollfd: i32 descriptor, i16 events asked for, i16 events seen. */
 export const POLLFD_SIZE = 8;
+
+/* struct epoll_event, packed on x86-64 only: u32 events, u64 data. */
+const isPacked = Deno.build.arch === "x86_64";
+export const EPOLL_EVENT_WORDS = isPacked ? 3 : 4;
+export const EPOLL_EVENT_DATA_WORD = isPacked ? 1 : 2;
