@@ -17,21 +17,21 @@ import {
 } from "../wasm/board.ts";
 import { createSharedCore, type SharedCore, writeSettings, writeStop } from "../wasm/memory.ts";
 import trackerModule from "../wasm/module.js";
+import { claim, probe } from "./claim.ts";
 import { Clock } from "./clock.ts";
-import { formatListenAddress, formatSocketAddress, type ListenAddress } from "./config/address.ts";
+import { formatListenAddress, formatSocketAddress } from "./config/address.ts";
 import { parseListenAddress, parseSocketAddress, type SocketAddress } from "./config/address.ts";
 import { WORKERS_MAX } from "./config/sections.ts";
+import { Deaths } from "./deaths.ts";
 import { StartError } from "./errors.ts";
-import { EXIT_CONFIG, EXIT_UNAVAILABLE } from "./exit_status.ts";
+import { EXIT_CONFIG } from "./exit_status.ts";
 import type { HousekeeperStart, LoadedRules, LoadRules } from "./housekeeper.ts";
 import type { Tracker } from "./lifecycle.ts";
 import { getLogger } from "./log.ts";
 import { startMetrics } from "./metrics/start.ts";
 import { type Seat, WorkerPool } from "./pool.ts";
-import { Deaths } from "./deaths.ts";
 import type { Reload, Service } from "./service.ts";
 import { startStatistics } from "./statistics.ts";
-import { claimUnixSocket } from "./unix_socket.ts";
 
 /** The part of a configuration that all services share. */
 export interface SharedConfig {
@@ -287,55 +287,4 @@ async function enforceRules(housekeeper: Seat, config: SharedConfig): Promise<vo
     "Access list is {mode} with {infoHashes} torrents; {denyRanges} ranges of clients are denied",
     { mode, ...loaded },
   );
-}
-
-/**
- * Makes sure that nobody else has an address, or, of a port, that it may be shared; returns it with
- * the port that it has.
- */
-async function claim(
-  address: SocketAddress,
-  service: Pick<Service<never>, "takeOver" | "transport" | "keyOf">,
-): Promise<SocketAddress> {
-  if ("path" in address) {
-    await claimUnixSocket(address.path, { key: addressKey(service) });
-    return address;
-  }
-  return service.takeOver ? address : { ...address, port: probe(address, service) };
-}
-
-/**
- * Binds an address without sharing it and lets go of it again: with the options that the workers
- * need, a second process would bind it silently and take clients away.
- * @returns The port: the system's choice where it was 0.
- */
-function probe(
-  address: ListenAddress,
-  service: Pick<Service<never>, "transport" | "keyOf">,
-): number {
-  const { transport } = service;
-  const { hostname, port } = address;
-  try {
-    const socket = transport === "udp"
-      ? Deno.listenDatagram({ transport, hostname, port })
-      : Deno.listen({ transport, hostname, port });
-    const bound = socket.addr as Deno.NetAddr;
-    socket.close();
-    return bound.port;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    const reason = error instanceof Deno.errors.AddrInUse
-      ? "another process holds it (--take-over shares it)"
-      : (error as Error).message;
-    throw new StartError(
-      `Cannot listen on ${formatListenAddress(address)}: ${reason}`,
-      EXIT_UNAVAILABLE,
-      { key: addressKey(service) },
-    );
-  }
-}
-
-/** The key of the configuration that names a service's addresses. */
-function addressKey({ keyOf }: Pick<Service<never>, "keyOf">): string {
-  return keyOf?.("network.address") ?? "network.address";
 }

@@ -1,6 +1,6 @@
 /** Checks of what several kinds of configuration have in common. */
 
-import { findDuplicate, type Finding } from "./file_kind.ts";
+import { findDuplicate, type Finding, mistake, warning } from "./file_kind.ts";
 import { AGE_MAX_SECONDS } from "./sections.ts";
 
 /** Room for a sweep that is late, before the 16 bits of a peer's age wrap. */
@@ -53,33 +53,29 @@ interface SharedConfig {
 
 export function* findSharedErrors(config: SharedConfig): Generator<Finding> {
   const { network, cleaning, access_list } = config;
-  const error = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "error", keys, message }
-  );
   const twice = findDuplicate(network.address, (address) => address.endsWith(":0"));
   if (twice !== undefined) {
-    yield error(["network.address"], `expected each address once, and "${twice}" is there twice`);
+    yield mistake(["network.address"], `expected each address once, and "${twice}" is there twice`);
   }
   const ageSum = cleaning.max_peer_age + cleaning.torrent_cleaning_interval;
   if (ageSum > AGE_SUM_MAX_SECONDS) {
-    yield error(
+    yield mistake(
       ["cleaning.max_peer_age", "cleaning.torrent_cleaning_interval"],
       `expected a sum of at most ${AGE_SUM_MAX_SECONDS} seconds, and this is ${ageSum}`,
     );
   }
   if (access_list.mode !== "off" && access_list.path === "") {
-    yield error(["access_list.mode", "access_list.path"], "expected the path of a list");
+    yield mistake(["access_list.mode", "access_list.path"], "expected the path of a list");
   }
 }
 
 export function* findSharedWarnings(config: SharedConfig): Generator<Finding> {
   yield* findMetricsWarnings(config);
   if (config.protocol.peer_announce_interval < SHORT_INTERVAL_SECONDS) {
-    yield {
-      severity: "warning",
-      keys: ["protocol.peer_announce_interval"],
-      message: "clients will announce more often than once a minute, and many refuse to",
-    };
+    yield warning(
+      ["protocol.peer_announce_interval"],
+      "clients will announce more often than once a minute, and many refuse to",
+    );
   }
 }
 
@@ -87,9 +83,6 @@ export function* findSharedWarnings(config: SharedConfig): Generator<Finding> {
 export function* findAgeWarnings(config: SharedConfig): Generator<Finding> {
   const { peer_announce_interval } = config.protocol;
   const { max_peer_age } = config.cleaning;
-  const warning = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "warning", keys, message }
-  );
   if (max_peer_age < 1.5 * peer_announce_interval) {
     yield warning(
       ["cleaning.max_peer_age", "protocol.peer_announce_interval"],
@@ -103,12 +96,39 @@ export function* findAgeWarnings(config: SharedConfig): Generator<Finding> {
   }
 }
 
+/** The keys of `protocol` that say how many peers an answer holds; each tracker has its own. */
+interface PeerKeys<TKey extends string> {
+  /** For clients that do not say how many they want. */
+  usual: TKey;
+  most: TKey;
+}
+
+/** Where only the most was given, no more than that are the usual. */
+export function completePeers<TKey extends string>(
+  protocol: Record<TKey, number>,
+  { usual, most }: PeerKeys<TKey>,
+  isGiven: (key: string) => boolean,
+): void {
+  if (isGiven(`protocol.${usual}`)) return;
+  protocol[usual] = Math.min(protocol[usual], protocol[most]);
+}
+
+export function* findPeerErrors<TKey extends string>(
+  protocol: Record<TKey, number>,
+  { usual, most }: PeerKeys<TKey>,
+): Generator<Finding> {
+  if (protocol[usual] <= protocol[most]) return;
+  yield mistake(
+    [`protocol.${usual}`, `protocol.${most}`],
+    "expected at most as many by default as at all",
+  );
+}
+
 function* findMetricsWarnings({ metrics }: SharedConfig): Generator<Finding> {
   const isLoopback = /^(127\.|\[::1\])/.test(metrics.address);
   if (metrics.address === "" || isLoopback || metrics.token !== "") return;
-  yield {
-    severity: "warning",
-    keys: ["metrics.address", "metrics.token"],
-    message: "whoever reaches this address sees the metrics; set a token",
-  };
+  yield warning(
+    ["metrics.address", "metrics.token"],
+    "whoever reaches this address sees the metrics; set a token",
+  );
 }

@@ -12,6 +12,16 @@ export interface Finding {
   message: string;
 }
 
+/** @param message What is expected. */
+export function mistake(keys: Finding["keys"], message: string): Finding {
+  return { severity: "error", keys, message };
+}
+
+/** @param message What will come of it. */
+export function warning(keys: Finding["keys"], message: string): Finding {
+  return { severity: "warning", keys, message };
+}
+
 export interface FileKind<TConfig> {
   /** The command that reads it, such as `udp`. */
   command: string;

@@ -2,9 +2,9 @@
 
 import type * as v from "valibot";
 import { parseSocketAddress } from "./address.ts";
-import { findAgeWarnings, findSharedErrors, findSharedWarnings } from "./checks.ts";
-import { NEEDLESS_EVERYWHERE, SHORT_INTERVAL_SECONDS } from "./checks.ts";
-import type { FileKind, Finding } from "./file_kind.ts";
+import { completePeers, findAgeWarnings, findPeerErrors, findSharedErrors } from "./checks.ts";
+import { findSharedWarnings, NEEDLESS_EVERYWHERE, SHORT_INTERVAL_SECONDS } from "./checks.ts";
+import { type FileKind, type Finding, mistake, warning } from "./file_kind.ts";
 import { file, flag, integer, table } from "./schema.ts";
 import {
   accessList,
@@ -151,6 +151,8 @@ const RELOADED = new RegExp(
 /** Those for which memory was reserved at the start. */
 const RESERVED = /^(protocol\.(max_peers|max_scrape_torrents)|network\.max_connections)$/;
 
+const PEER_KEYS = { usual: "default_peers", most: "max_peers" } as const;
+
 /** How `http` configurations are loaded, printed and checked. */
 export const HTTP_FILE: FileKind<HttpConfig> = {
   command: "http",
@@ -158,9 +160,7 @@ export const HTTP_FILE: FileKind<HttpConfig> = {
   needless: NEEDLESS,
 
   complete({ network, protocol }, isGiven) {
-    if (!isGiven("protocol.default_peers")) {
-      protocol.default_peers = Math.min(protocol.default_peers, protocol.max_peers);
-    }
+    completePeers(protocol, PEER_KEYS, isGiven);
     if (!isGiven("protocol.min_announce_interval")) {
       const half = Math.ceil(protocol.peer_announce_interval / 2);
       protocol.min_announce_interval = Math.min(protocol.min_announce_interval, half);
@@ -181,23 +181,15 @@ export const HTTP_FILE: FileKind<HttpConfig> = {
 function* findErrors(config: HttpConfig): Generator<Finding> {
   yield* findTcpErrors(config.network);
   const { network, protocol } = config;
-  const error = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "error", keys, message }
-  );
   if (network.enable_tls && network.address.some(isUnixAddress)) {
-    yield error(
+    yield mistake(
       ["network.address", "network.enable_tls"],
       "expected no UNIX socket with TLS, which its proxy ends",
     );
   }
-  if (protocol.default_peers > protocol.max_peers) {
-    yield error(
-      ["protocol.default_peers", "protocol.max_peers"],
-      "expected at most as many by default as at all",
-    );
-  }
+  yield* findPeerErrors(protocol, PEER_KEYS);
   if (protocol.min_announce_interval > protocol.peer_announce_interval) {
-    yield error(
+    yield mistake(
       ["protocol.min_announce_interval", "protocol.peer_announce_interval"],
       "expected a shorter time than the usual one",
     );
@@ -212,9 +204,6 @@ function isUnixAddress(address: string): boolean {
 function* findWarnings(config: HttpConfig): Generator<Finding> {
   yield* findTcpWarnings(config.network);
   const { protocol } = config;
-  const warning = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "warning", keys, message }
-  );
   if (protocol.min_announce_interval < SHORT_INTERVAL_SECONDS / 2) {
     yield warning(
       ["protocol.min_announce_interval"],

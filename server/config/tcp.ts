@@ -1,6 +1,6 @@
 /** Keys and checks that the trackers over TCP share. */
 
-import type { Finding } from "./file_kind.ts";
+import { type Finding, mistake, warning } from "./file_kind.ts";
 import { flag, integer, text } from "./schema.ts";
 import { cidrs } from "./sections.ts";
 
@@ -97,23 +97,20 @@ export function completeTcp(network: TcpNetwork, isGiven: (key: string) => boole
 }
 
 export function* findTcpErrors(network: TcpNetwork): Generator<Finding> {
-  const error = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "error", keys, message }
-  );
   if (network.enable_tls && network.tls_certificate_path === "") {
-    yield error(
+    yield mistake(
       ["network.enable_tls", "network.tls_certificate_path"],
       "expected the path of a certificate",
     );
   }
   if (network.enable_tls && network.tls_private_key_path === "") {
-    yield error(
+    yield mistake(
       ["network.enable_tls", "network.tls_private_key_path"],
       "expected the path of a private key",
     );
   }
   if (network.enable_tls && network.proxy_protocol) {
-    yield error(
+    yield mistake(
       ["network.proxy_protocol", "network.enable_tls"],
       "expected one of the two, as Deno begins TLS with the first byte",
     );
@@ -121,9 +118,6 @@ export function* findTcpErrors(network: TcpNetwork): Generator<Finding> {
 }
 
 export function* findTcpWarnings(network: TcpNetwork): Generator<Finding> {
-  const warning = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "warning", keys, message }
-  );
   if (network.proxy_protocol && network.trusted_proxies.length === 0) {
     yield warning(
       ["network.proxy_protocol", "network.trusted_proxies"],

@@ -7,7 +7,7 @@
  */
 
 import type * as v from "valibot";
-import type { FileKind, Finding } from "./file_kind.ts";
+import { type FileKind, type Finding, mistake } from "./file_kind.ts";
 import { HTTP_FILE, type HttpConfig, httpKeys } from "./http.ts";
 import { howReloads, type Reloads } from "./reload.ts";
 import { file, optionalTable, table } from "./schema.ts";
@@ -156,19 +156,14 @@ export const TRACKER_FILE: FileKind<TrackerConfig> = {
 function* findErrors(config: TrackerConfig): Generator<Finding> {
   const { udp, http, ws } = config;
   if (PROTOCOLS.every((protocol) => config[protocol] === undefined)) {
-    yield {
-      severity: "error",
-      keys: ["udp"],
-      message: "expected at least one of the tables [udp], [http] and [ws]",
-    };
+    yield mistake(["udp"], "expected at least one of the tables [udp], [http] and [ws]");
   }
   if (http !== undefined && ws !== undefined) {
     if (http.network.proxy_protocol !== ws.network.proxy_protocol) {
-      yield {
-        severity: "error",
-        keys: ["http.network.proxy_protocol", "ws.network.proxy_protocol"],
-        message: "expected the same of both",
-      };
+      yield mistake(
+        ["http.network.proxy_protocol", "ws.network.proxy_protocol"],
+        "expected the same of both",
+      );
     }
   }
   if (sharesAddress(config)) yield* findSharingErrors(http!, ws!);
@@ -180,12 +175,11 @@ function* findErrors(config: TrackerConfig): Generator<Finding> {
   if (workers > WORKERS_MAX) {
     const keys = PROTOCOLS.filter((protocol) => config[protocol] !== undefined)
       .map((protocol) => `${protocol}.socket_workers`);
-    yield {
-      severity: "error",
-      keys: keys as unknown as Finding["keys"],
-      message: `expected at most ${WORKERS_MAX} workers in all, and these are ${workers} ` +
+    yield mistake(
+      keys as unknown as Finding["keys"],
+      `expected at most ${WORKERS_MAX} workers in all, and these are ${workers} ` +
         '(without io = "native", each UDP address takes one)',
-    };
+    );
   }
 }
 
@@ -203,9 +197,7 @@ const ONCE_PER_LISTENER = [
 
 /** Where both have an address, the same workers serve both, and have these things once. */
 function* findSharingErrors(http: TcpTable, ws: TcpTable): Generator<Finding> {
-  const both = (key: string, message: string): Finding => (
-    { severity: "error", keys: [`http.${key}`, `ws.${key}`], message }
-  );
+  const both = (key: string, message: string) => mistake([`http.${key}`, `ws.${key}`], message);
   const [own, other] = [http.network.address, ws.network.address];
   if (own.length !== other.length || own.some((address) => !isShared(address, other))) {
     yield both("network.address", "expected the same addresses in both, or none that both have");

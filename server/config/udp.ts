@@ -2,9 +2,9 @@
 
 import type * as v from "valibot";
 import { parseCidr, parseListenAddress } from "./address.ts";
+import { completePeers, findPeerErrors, NEEDLESS_EVERYWHERE } from "./checks.ts";
 import { findAgeWarnings, findSharedErrors, findSharedWarnings } from "./checks.ts";
-import { NEEDLESS_EVERYWHERE } from "./checks.ts";
-import type { FileKind, Finding } from "./file_kind.ts";
+import { type FileKind, type Finding, mistake, warning } from "./file_kind.ts";
 import { choice, file, integer, table } from "./schema.ts";
 import {
   accessList,
@@ -135,6 +135,8 @@ const NEEDLESS: Record<string, string> = {
   "cleaning.max_pending_scrape_age": "scrapes are answered at once",
 };
 
+const PEER_KEYS = { usual: "default_response_peers", most: "max_response_peers" } as const;
+
 /** How `udp` configurations are loaded, printed and checked. */
 export const UDP_FILE: FileKind<UdpConfig> = {
   command: "udp",
@@ -142,11 +144,7 @@ export const UDP_FILE: FileKind<UdpConfig> = {
   needless: NEEDLESS,
 
   complete({ protocol }, isGiven) {
-    if (isGiven("protocol.default_response_peers")) return;
-    protocol.default_response_peers = Math.min(
-      protocol.default_response_peers,
-      protocol.max_response_peers,
-    );
+    completePeers(protocol, PEER_KEYS, isGiven);
   },
 
   reloads: (key) => key.startsWith("protocol.") ? "yes" : undefined,
@@ -158,43 +156,32 @@ export const UDP_FILE: FileKind<UdpConfig> = {
 
 function* findErrors(config: UdpConfig): Generator<Finding> {
   const { network, protocol, socket_workers: workers } = config;
-  const error = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "error", keys, message }
-  );
   if (network.io === "deno" && typeof workers === "number" && workers > 1) {
-    yield error(
+    yield mistake(
       ["socket_workers", "network.io"],
       "expected 1 worker, as Deno cannot share a UDP port between threads, " +
         'or network.io = "native"',
     );
   }
   if (network.io === "native" && network.address.length > NATIVE_ADDRESSES_MAX) {
-    yield error(
+    yield mistake(
       ["network.address", "network.io"],
       `expected at most ${NATIVE_ADDRESSES_MAX} addresses, as each worker serves them all`,
     );
   }
   if (network.io === "deno" && network.socket_recv_buffer_size !== 0) {
-    yield error(
+    yield mistake(
       ["network.socket_recv_buffer_size", "network.io"],
       'expected 0, as Deno cannot set the size of a socket\'s buffer, or network.io = "native"',
     );
   }
-  if (protocol.default_response_peers > protocol.max_response_peers) {
-    yield error(
-      ["protocol.default_response_peers", "protocol.max_response_peers"],
-      "expected at most as many by default as at all",
-    );
-  }
+  yield* findPeerErrors(protocol, PEER_KEYS);
   yield* findSharedErrors(config);
 }
 
 function* findWarnings(config: UdpConfig): Generator<Finding> {
   const { network, cleaning } = config;
   const { max_connection_age } = cleaning;
-  const warning = (keys: Finding["keys"], message: string): Finding => (
-    { severity: "warning", keys, message }
-  );
   yield* findSharedWarnings(config);
   yield* findAgeWarnings(config);
   if (max_connection_age < CONNECTION_AGE_SECONDS) {

@@ -2,7 +2,7 @@
 
 import type * as v from "valibot";
 import { findSharedErrors, findSharedWarnings, NEEDLESS_EVERYWHERE } from "./checks.ts";
-import type { FileKind, Finding } from "./file_kind.ts";
+import { type FileKind, type Finding, mistake } from "./file_kind.ts";
 import { file, integer, table } from "./schema.ts";
 import {
   accessList,
@@ -190,10 +190,9 @@ export const WS_FILE: FileKind<WsConfig> = {
 
 function* findErrors({ network }: WsConfig): Generator<Finding> {
   if (network.websocket_max_unsent_size < network.websocket_max_message_size) {
-    yield {
-      severity: "error",
-      keys: ["network.websocket_max_unsent_size", "network.websocket_max_message_size"],
-      message: "expected room for the longest message at least",
-    };
+    yield mistake(
+      ["network.websocket_max_unsent_size", "network.websocket_max_message_size"],
+      "expected room for the longest message at least",
+    );
   }
 }
