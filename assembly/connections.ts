@@ -60,6 +60,7 @@ import {
 } from "./layout";
 import { count } from "./counters";
 import { pagesFor, take, takeAnswerPages, takePages } from "./memory";
+import { relist } from "./reclaim";
 
 /** Slices that a worker owns from its start on, so that it can answer when memory is full. */
 const SLICES_RESERVED: u32 = 8;
@@ -69,17 +70,23 @@ const INPUT_SHARE_OF_4: u32 = 3;
 const PEER_ROOM: u32 = 40;
 const PEERS_SLACK: u32 = 64;
 
-/** Reserves a worker's slots and first slices; `OK` or `FULL`. */
+/**
+ * Reserves a worker's slots and first slices; `OK` or `FULL`. One that takes the place of a dead
+ * worker keeps that one's, whose connections are closed.
+ */
 export function startConnections(worker: usize, slotCount: u32, sliceCountMax: u32): i32 {
-  if (load<u32>(worker, WORKER_SLOTS) != 0) return OK;
-  const peers = take(worker, load<u32>(CONTROL_HTTP_MAX_PEERS) * PEER_ROOM + PEERS_SLACK);
-  const slots = takePages(worker, pagesFor(slotCount * SLOT_SIZE));
-  if (peers == 0 || slots == 0) return FULL;
-  store<u32>(worker, peers, WORKER_PEERS);
-  store<u32>(worker, slots, WORKER_SLOTS);
-  store<u32>(worker, slotCount, WORKER_SLOT_COUNT);
-  store<u32>(worker, sliceCountMax, WORKER_SLICE_COUNT_MAX);
-  for (let index: u32 = 0; index < SLICES_RESERVED; ++index) {
+  if (load<u32>(worker, WORKER_SLOTS) != 0) {
+    relist(worker);
+  } else {
+    const peers = take(worker, load<u32>(CONTROL_HTTP_MAX_PEERS) * PEER_ROOM + PEERS_SLACK);
+    const slots = takePages(worker, pagesFor(slotCount * SLOT_SIZE));
+    if (peers == 0 || slots == 0) return FULL;
+    store<u32>(worker, peers, WORKER_PEERS);
+    store<u32>(worker, slotCount, WORKER_SLOT_COUNT);
+    store<u32>(worker, sliceCountMax, WORKER_SLICE_COUNT_MAX);
+    store<u32>(worker, slots, WORKER_SLOTS);
+  }
+  while (load<u32>(worker, WORKER_SLICE_COUNT) < SLICES_RESERVED) {
     const slice = newSlice(worker);
     if (slice == 0) return FULL;
     giveSlice(worker, slice);

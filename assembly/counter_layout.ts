@@ -51,5 +51,4 @@ export const COUNT_WS_FAILURES = 57; // messages answered with a failure reason
 export const COUNT_WS_ERRORS = 58; // connections that broke the WebSocket protocol or a limit
 export const COUNT_WS_OVERFLOWS = 59; // connections that did not read
 export const COUNT_SHARDS_EMPTIED = 62; // after a trap (recover.ts)
-export const COUNT_WORKER_RESTARTS = 63; // this worker took the place of one that died
 export const COUNTER_COUNT = 64;

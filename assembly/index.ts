@@ -15,7 +15,6 @@ import {
   CONTROL_SHARD_BITS,
   CONTROL_SHARDS,
   COUNT_DROP_TRUNCATED,
-  COUNT_WORKER_RESTARTS,
   DATAGRAM_IN_SIZE,
   DATAGRAM_OUT_SIZE,
   ENDING_LINGER,
@@ -52,6 +51,7 @@ import * as http from "./http";
 import { take } from "./memory";
 import * as native from "./native";
 import * as outbox from "./outbox";
+import * as reclaim from "./reclaim";
 import * as recoverFrom from "./recover";
 import * as details from "./rule_details";
 import * as sweep from "./sweep";
@@ -104,7 +104,6 @@ export function init(memoryPages: u32): void {
 export function startWorker(index: u32, batchSize: u32): i32 {
   const worker = workerPtr(index);
   if (load<u32>(worker, WORKER_NUMBER) != 0) {
-    count(worker, COUNT_WORKER_RESTARTS);
     recoverFrom.recover(worker);
     store<u32>(worker, 0, WORKER_BEATS);
   }
@@ -168,14 +167,26 @@ export function answerBatch(index: u32, socketIndex: u32, datagramCount: u32): u
   return answerCount;
 }
 
-/** Gives an HTTP worker its connections; `OK` or `FULL`. `startWorker` came before. */
+/**
+ * The connection behind this one, or the first where it is 0, that a worker which died had open; 0
+ * at the end. Its sockets are gone with it: `closeConnection` or `letGo` follows.
+ */
+export function nextLeft(index: u32, connection: u32): u32 {
+  return connections.nextOpen(workerPtr(index), connection);
+}
+
+/** Gives up a connection of a dead worker that cannot be closed. */
+export function letGo(index: u32, connection: u32): void {
+  reclaim.letGo(workerPtr(index), connection);
+}
+
+/**
+ * Gives an HTTP worker its connections; `OK` or `FULL`. `startWorker` came before, and what a dead
+ * worker had open in its place is closed.
+ */
 export function startConnections(index: u32, slotCount: u32, sliceCountMax: u32): i32 {
-  store<u32>(workerPtr(index), SERVES_HTTP, WORKER_SERVES);
   const worker = workerPtr(index);
-  // What a worker that died had open: its sockets are gone with it.
-  for (let it = connections.nextOpen(worker, 0); it != 0; it = connections.nextOpen(worker, it)) {
-    closeConnection(index, it);
-  }
+  store<u32>(worker, SERVES_HTTP, WORKER_SERVES);
   return connections.startConnections(worker, slotCount, sliceCountMax);
 }
 

@@ -98,7 +98,7 @@ export const HOUSEKEEPER_INDEX = 63; // the last worker sweeps and loads lists
 export const WORKER_SIZE = 4096;
 export const WORKER_NUMBER = 0; // u32, 1…64: what this worker writes into a lock that it holds
 export const WORKER_BATCH = 4; // u32, odd while the worker may hold a pointer into the access rules
-export const WORKER_HELD_LOCK = 8; // address of the shard lock held, 0 = none
+export const WORKER_HELD_LOCK = 8; // address of the shard whose lock it holds or takes, 0 = none
 export const WORKER_HEARTBEAT = 12; // u32, counts turns of the worker's loop
 export const WORKER_RANDOM = 16; // u64 generator state
 export const WORKER_IN = 24; // address of the input buffer

@@ -13,16 +13,17 @@ const CONTENDED: u32 = 0x80;
 const WAIT_LIMIT: i64 = 10_000_000;
 
 /**
- * Takes the lock of a shard and notes it in the worker's record, for whoever must clear up a trap.
+ * Takes the lock of a shard. It is noted in the worker's record for as long as it may be held, and
+ * a moment longer, for whoever must clear up a trap.
  */
 export function lockShard(worker: usize, shard: usize): void {
-  lock(worker, shard);
   store<u32>(worker, shard, WORKER_HELD_LOCK);
+  lock(worker, shard);
 }
 
 export function unlockShard(worker: usize, shard: usize): void {
-  store<u32>(worker, 0, WORKER_HELD_LOCK);
   unlock(shard);
+  store<u32>(worker, 0, WORKER_HELD_LOCK);
 }
 
 export function lock(worker: usize, ptr: usize): void {

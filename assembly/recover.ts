@@ -56,7 +56,7 @@ export function recover(worker: usize): void {
     return;
   }
   const shard: usize = load<u32>(worker, WORKER_HELD_LOCK);
-  if (shard != 0) {
+  if (shard != 0 && isHeldBy(worker, shard)) {
     emptyShard(worker, shard);
     unlockShard(worker, shard);
   }

@@ -264,24 +264,22 @@ function growMessage(worker: usize, connection: usize, byteLength: u32): bool {
   if (grown == 0) return false;
   const grownCapacity = takenByteLength;
   const message: usize = load<u32>(connection, FRAME_MESSAGE);
-  if (message != 0) {
-    memory.copy(grown, message, load<u32>(connection, FRAME_MESSAGE_LENGTH));
-    give(worker, message, capacity);
-  }
+  if (message != 0) memory.copy(grown, message, load<u32>(connection, FRAME_MESSAGE_LENGTH));
   store<u32>(worker, others + grownCapacity, WORKER_MESSAGE_BYTES);
   store<u32>(connection, grown, FRAME_MESSAGE);
   store<u32>(connection, grownCapacity, FRAME_MESSAGE_CAPACITY);
+  if (message != 0) give(worker, message, capacity);
   return true;
 }
 
 function dropMessage(worker: usize, connection: usize): void {
   const message: usize = load<u32>(connection, FRAME_MESSAGE);
   const capacity = load<u32>(connection, FRAME_MESSAGE_CAPACITY);
-  if (message != 0) give(worker, message, capacity);
   store<u32>(worker, load<u32>(worker, WORKER_MESSAGE_BYTES) - capacity, WORKER_MESSAGE_BYTES);
   store<u32>(connection, 0, FRAME_MESSAGE);
   store<u32>(connection, 0, FRAME_MESSAGE_LENGTH);
   store<u32>(connection, 0, FRAME_MESSAGE_CAPACITY);
+  if (message != 0) give(worker, message, capacity);
 }
 
 /** Counts a message or control frame within its second; false where it is one too many. */

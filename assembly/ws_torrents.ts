@@ -91,14 +91,14 @@ export function removeListed(worker: usize, connection: usize, index: u32): void
   if (last == 0) dropList(worker, connection);
 }
 
-/** Gives the list back. */
+/** Gives the list back: forgotten first, so that whoever clears up a trap never does it again. */
 export function dropList(worker: usize, connection: usize): void {
   const list: usize = load<u32>(connection, FRAME_TORRENTS);
-  if (list == 0) return;
-  give(worker, list, listByteLength(load<u32>(connection, FRAME_TORRENT_CAPACITY)));
+  const capacity = load<u32>(connection, FRAME_TORRENT_CAPACITY);
   store<u32>(connection, 0, FRAME_TORRENTS);
   store<u32>(connection, 0, FRAME_TORRENT_COUNT);
   store<u32>(connection, 0, FRAME_TORRENT_CAPACITY);
+  if (list != 0) give(worker, list, listByteLength(capacity));
 }
 
 function growList(worker: usize, connection: usize): bool {
@@ -113,8 +113,8 @@ function growList(worker: usize, connection: usize): bool {
     list + capacity * TAG_SIZE,
     capacity * ENTRY_SIZE,
   );
-  if (list != 0) give(worker, list, listByteLength(capacity));
   store<u32>(connection, grown, FRAME_TORRENTS);
   store<u32>(connection, grownCapacity, FRAME_TORRENT_CAPACITY);
+  if (list != 0) give(worker, list, listByteLength(capacity));
   return true;
 }

@@ -33,10 +33,14 @@ export class Clock {
 
   /**
    * @param workerCount Workers 0 to workerCount-1 are watched, and the housekeeper.
-   * @param onHang Called with the index of a worker that has not left a batch for seconds,
-   * or whose event loop does not turn.
+   * @param onHang Called with the index of a worker that has not left a batch for seconds, or whose
+   * event loop does not turn, and with which of the two it is.
    */
-  constructor(memory: WebAssembly.Memory, workerCount: number, onHang: (index: number) => void) {
+  constructor(
+    memory: WebAssembly.Memory,
+    workerCount: number,
+    onHang: (index: number, what: string) => void,
+  ) {
     this.#memory = memory;
     this.#words = new Uint32Array(memory.buffer);
     writeUnixTime(memory, Math.floor(Date.now() / 1000));
@@ -44,10 +48,8 @@ export class Clock {
       // The first second is number 1: at 0, no peer could have been seen before.
       writeNow(this.#memory, 1 + Math.floor((performance.now() - this.#start) / 1000));
       writeUnixTime(this.#memory, Math.floor(Date.now() / 1000));
-      for (let index = 0; index < workerCount; ++index) {
-        if (this.#isHung(index)) onHang(index);
-      }
-      if (this.#isHung(HOUSEKEEPER_INDEX)) onHang(HOUSEKEEPER_INDEX);
+      for (let index = 0; index < workerCount; ++index) this.#watch(index, onHang);
+      this.#watch(HOUSEKEEPER_INDEX, onHang);
     }, TICK_MILLISECONDS);
   }
 
@@ -55,7 +57,7 @@ export class Clock {
     clearInterval(this.#timer);
   }
 
-  #isHung(index: number): boolean {
+  #watch(index: number, onHang: (index: number, what: string) => void): void {
     const worker = (WORKERS + index * WORKER_SIZE) >> 2;
     const isInBatch = (Atomics.load(this.#words, worker + (WORKER_BATCH >> 2)) & 1) === 1;
     const beats = Atomics.load(this.#words, worker + (WORKER_BEATS >> 2)) === 1;
@@ -63,8 +65,16 @@ export class Clock {
     const before = this.#stuck.get(index);
     if ((!isInBatch && !beats) || before === undefined || before.heartbeat !== heartbeat) {
       this.#stuck.set(index, { heartbeat, ticks: 0 });
-      return false;
+      return;
     }
-    return ++before.ticks === (isInBatch ? HUNG_TICKS : STUCK_TICKS);
+    const ticksMax = isInBatch ? HUNG_TICKS : STUCK_TICKS;
+    if (++before.ticks !== ticksMax) return;
+    const seconds = ticksMax * TICK_MILLISECONDS / 1000;
+    onHang(
+      index,
+      isInBatch
+        ? `it has been busy with one batch for ${seconds} seconds`
+        : `its event loop has not turned for ${seconds} seconds`,
+    );
   }
 }

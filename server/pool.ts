@@ -49,12 +49,14 @@ export interface WorkerSpec {
 
 /** A place in the pool: its worker may die and be replaced, whoever asks it need not know. */
 export interface Seat {
-  /** Asks the worker something; one question at a time. */
+  /** Asks the worker something; one question at a time, which waits for a start under way. */
   ask(question: unknown): Promise<unknown>;
 }
 
 /** Before another try where the worker that was to take a place could not start. */
 const RESTART_PAUSE_MILLISECONDS = 250;
+/** The clock does not watch a worker before it serves; on a busy machine that takes a second. */
+const START_MILLISECONDS = 30_000;
 
 /** A running worker. */
 export class PoolWorker {
@@ -63,6 +65,7 @@ export class PoolWorker {
   readonly #onDeath: (error: Error) => void;
   readonly #lifeLock = `riptide worker ${crypto.randomUUID()}`;
   readonly #watching = new AbortController();
+  #starting: Promise<unknown> = Promise.resolve();
   #pending: PromiseWithResolvers<unknown> | undefined;
   readonly #stopped = Promise.withResolvers<void>();
   #death: Error | undefined;
@@ -84,12 +87,13 @@ export class PoolWorker {
 
   /** Has it start; resolves with what its `start` returned. */
   start(start: unknown): Promise<unknown> {
-    return this.#request({ kind: "start", start, lifeLock: this.#lifeLock });
+    return this.#starting = this.#request({ kind: "start", start, lifeLock: this.#lifeLock });
   }
 
-  /** Asks it something; one question at a time. */
-  ask(question: unknown): Promise<unknown> {
-    return this.#request({ kind: "ask", question });
+  /** Asks it something once it has started; one question at a time. */
+  async ask(question: unknown): Promise<unknown> {
+    await this.#starting;
+    return await this.#request({ kind: "ask", question });
   }
 
   #request(message: ToWorker): Promise<unknown> {
@@ -148,19 +152,32 @@ export class PoolWorker {
   }
 }
 
+export interface PoolOptions {
+  /**
+   * Says of a worker's death whether another is to take its place; where not, or where nobody says,
+   * the pool fails.
+   */
+  mayRestart?: (death: Error) => boolean;
+  /** Is told when another serves in a dead one's place. */
+  onRestart?: () => void;
+  /** How long that one's start may take before the pool fails. */
+  startMilliseconds?: number;
+}
+
 /** All workers of the process. */
 export class WorkerPool {
   readonly #workers = new Map<Seat, PoolWorker>();
-  readonly #mayRestart: (death: Error) => boolean;
+  readonly #options: Required<PoolOptions>;
   readonly #failed = Promise.withResolvers<Error>();
   #isStopping = false;
 
-  /**
-   * @param options.mayRestart Says of a worker's death whether another is to take its place; where
-   * not, or where nobody says, the pool fails.
-   */
-  constructor(options: { mayRestart?: (death: Error) => boolean } = {}) {
-    this.#mayRestart = options.mayRestart ?? (() => false);
+  constructor(options: PoolOptions = {}) {
+    this.#options = {
+      mayRestart: () => false,
+      onRestart: () => {},
+      startMilliseconds: START_MILLISECONDS,
+      ...options,
+    };
   }
 
   /** Resolves when a worker has died for good: the process must not go on half alive. */
@@ -192,20 +209,29 @@ export class WorkerPool {
 
   /** Has another worker take a dead one's place; one that cannot start has died as well. */
   async #replace(seat: Seat, spec: WorkerSpec, death: Error): Promise<void> {
+    const { mayRestart, onRestart, startMilliseconds } = this.#options;
     for (let last = death; !this.#isStopping;) {
-      if (!this.#mayRestart(last)) return this.fail(last);
+      if (!mayRestart(last)) return this.fail(last);
       let isServing = false;
       const worker = new PoolWorker(spec, (death) => {
         if (isServing) this.#replace(seat, spec, death);
       });
       this.#workers.set(seat, worker);
+      const timer = setTimeout(
+        () => this.fail(new Error(`Worker ${spec.name} hangs: it does not start`)),
+        startMilliseconds,
+      );
       try {
         await worker.start(spec.start);
         isServing = true;
-        return;
+        return onRestart();
       } catch (error) {
         await worker.stop();
-        last = error as Error;
+        last = error instanceof StartError
+          ? new Error(`Worker ${spec.name} died: it could not start: ${error.message}`)
+          : error as Error;
+      } finally {
+        clearTimeout(timer);
       }
       await new Promise((resolve) => setTimeout(resolve, RESTART_PAUSE_MILLISECONDS));
     }

@@ -61,14 +61,11 @@ export async function startTracker<TConfig extends SharedConfig>(
   const core = createCore(config, services);
   const deaths = new Deaths(core.memory);
   const pool = new WorkerPool({
-    mayRestart(death) {
-      if (!deaths.mayRestart(death)) return false;
-      countOnBoard(core.board, BOARD_WORKER_RESTARTS);
-      return true;
-    },
+    mayRestart: (death) => deaths.mayRestart(death),
+    onRestart: () => countOnBoard(core.board, BOARD_WORKER_RESTARTS),
   });
-  const clock = new Clock(core.memory, workerCount, (index) => {
-    pool.fail(new Error(`Worker ${index} hangs: its heartbeat has stopped`));
+  const clock = new Clock(core.memory, workerCount, (index, what) => {
+    pool.fail(new Error(`Worker ${nameOf(index, services)} hangs: ${what}`));
   });
   const stopPool = () => pool.stop(() => writeStop(core.memory));
   try {
@@ -140,6 +137,15 @@ async function reloadAll<TConfig extends SharedConfig>(
     throw error;
   }
   await enforceRules(housekeeper, config);
+}
+
+/** What a worker is called that has this index. */
+function nameOf<TConfig>(index: number, services: readonly Service<TConfig>[]): string {
+  if (index === HOUSEKEEPER_INDEX) return "housekeeper";
+  const names = services.flatMap(({ name, workerCount }) =>
+    Array.from({ length: workerCount }, (_, worker) => `${name} ${worker}`)
+  );
+  return names[index]!;
 }
 
 function refuseTooMany(workerCount: number): void {

@@ -155,8 +155,12 @@ export class Core {
   /** Counts, for what only the worker sees. @param counter COUNT_* */
   count(counter: number, amount = 1): void {
     const address = this.#worker + WORKER_COUNTERS + 8 * counter;
-    const sum = this.#view.getBigUint64(address, true);
-    this.#view.setBigUint64(address, sum + BigInt(amount), true);
+    this.#view.setBigUint64(address, this.readCount(counter) + BigInt(amount), true);
+  }
+
+  /** How often this worker has counted so. @param counter COUNT_* */
+  protected readCount(counter: number): bigint {
+    return this.#view.getBigUint64(this.#worker + WORKER_COUNTERS + 8 * counter, true);
   }
 
   /** The URLData of the announce just answered (BEP 41). */

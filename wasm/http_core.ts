@@ -7,6 +7,7 @@ import {
   CONNECTION_INPUT_SIZE,
   CONNECTION_OUTPUT,
   CONNECTION_OWN_INPUT,
+  CONTROL_FAULT,
   CONTROL_HTTP_ANSWER_MAX,
   CONTROL_HTTP_DEFAULT_PEERS,
   CONTROL_HTTP_INTERVAL,
@@ -16,8 +17,10 @@ import {
   CONTROL_HTTP_MIN_INTERVAL,
   CONTROL_HTTP_OPTIONS,
   CONTROL_HTTP_SLICE_SIZE,
+  COUNT_SHARDS_EMPTIED,
   ENDING_LINGER,
   ENDING_NO,
+  FAULT_NONE,
   FULL,
   HTTP_OPTION_CORS,
   HTTP_OPTION_EXTERNAL_IP,
@@ -36,6 +39,8 @@ import { OutOfMemoryError } from "./errors.ts";
 import type { SharedCore } from "./memory.ts";
 
 interface Exports {
+  nextLeft(index: number, connection: number): number;
+  letGo(index: number, connection: number): void;
   startConnections(index: number, slotCount: number, sliceCountMax: number): number;
   openConnection(index: number): number;
   closeConnection(index: number, connection: number): void;
@@ -126,12 +131,34 @@ export class HttpCore extends Core {
     this.#bytes = new Uint8Array(shared.memory.buffer);
     this.#words = new Uint32Array(shared.memory.buffer);
     const { workerIndex, connections, slices } = options;
+    this.#closeLeft();
     if (this.#exports.startConnections(workerIndex, connections, slices) === FULL) {
       throw new OutOfMemoryError(
         `Cannot reserve memory for ${connections} connections: [memory] limit_mib leaves no room`,
       );
     }
     this.#slots = this.#words[(WORKERS + workerIndex * WORKER_SIZE + WORKER_SLOTS) >> 2]!;
+  }
+
+  /**
+   * Closes what a worker that died in this one's place had open. Whatever it stumbles over there
+   * may not keep it from starting: a shard is empty after the trap, so the next try gets further;
+   * anything else is let go.
+   */
+  #closeLeft(): void {
+    const { workerIndex } = this;
+    let left = this.#exports.nextLeft(workerIndex, 0);
+    while (left !== 0) {
+      const emptied = this.readCount(COUNT_SHARDS_EMPTIED);
+      try {
+        this.#exports.closeConnection(workerIndex, left);
+      } catch (error) {
+        if (this.#words[CONTROL_FAULT >> 2] !== FAULT_NONE) throw error;
+        if (this.readCount(COUNT_SHARDS_EMPTIED) !== emptied) continue;
+        this.#exports.letGo(workerIndex, left);
+      }
+      left = this.#exports.nextLeft(workerIndex, left);
+    }
   }
 
   /** Whether the sender (`setSender`) is a trusted proxy. */

@@ -1,11 +1,33 @@
 /** What WebTorrent in the core does beyond one worker's good days: lists, deaf peers, deaths. */
 import { strict as assert } from "node:assert";
-import { CONTROL_WS_PARCEL_BYTES } from "../../assembly/layout.ts";
+import {
+  CONNECTION_INPUT,
+  CONTROL_FAULT,
+  CONTROL_SHARD_BITS,
+  CONTROL_SHARDS,
+  CONTROL_WS_PARCEL_BYTES,
+  COUNT_CONNECTIONS_CLOSED,
+  COUNT_CONNECTIONS_OPENED,
+  COUNT_SHARDS_EMPTIED,
+  FAULT_NONE,
+  FRAME_MESSAGE,
+  FRAME_TORRENTS,
+  OUTBOX_NEXT_READY,
+  SHARD_GROUPS,
+  SHARD_SIZE,
+  SHARD_TORRENTS,
+  WORKER_SLICE_FREE,
+  WORKER_SLOT_FREE,
+  WORKERS,
+} from "../../assembly/layout.ts";
+import { readCounters } from "../../server/counters.ts";
 import { Core } from "../../wasm/core.ts";
 import { WsCore } from "../../wasm/ws_core.ts";
 import { ascii } from "../support/packets.ts";
 import { HASH, offers, peerId, relaysOf, World } from "./ws_world.ts";
-import { jsonOf, maskedFrame } from "./ws_harness.ts";
+import { binaryString, jsonOf, maskedFrame } from "./ws_harness.ts";
+
+const NOWHERE = 0xffff_0000; // beyond the memory's end
 
 Deno.test("W40: an answer for a torrent that is refused, and the list's own reason", () => {
   const world = new World();
@@ -89,4 +111,47 @@ Deno.test("a worker that takes a dead one's place: its peers are gone, the other
   const next = world.connect(0);
   assert.equal(world.announce(next, 3).incomplete, 2);
   assert.equal(next.received.length, 1, "Nothing of the one that had its slot");
+});
+
+Deno.test("a worker comes up at once whatever the dead one left", () => {
+  const connections = 24;
+  const world = new World({ workers: 2, connections });
+  const { cores, shared } = world.harness;
+  const words = new Uint32Array(shared.memory.buffer);
+  const spoil = (address: number) => words[address >> 2] = NOWHERE;
+  const lost = Array.from({ length: 20 }, () => world.connect(0));
+  const kept = world.connect(1);
+  for (const [index, peer] of lost.entries()) {
+    for (let torrent = 0; torrent < 5; ++torrent) {
+      world.announce(peer, index, { info_hash: binaryString(7 * index + torrent) });
+    }
+  }
+  world.announce(kept, 99, { info_hash: binaryString(3) });
+  // Every shard that its connections are in, and of its own what they and its lists lead to.
+  const first = words[CONTROL_SHARDS >> 2]!;
+  const inUse = Array.from(
+    { length: 1 << words[CONTROL_SHARD_BITS >> 2]! },
+    (_, index) => first + index * SHARD_SIZE,
+  ).filter((shard) => words[(shard + SHARD_TORRENTS) >> 2]! > 0);
+  assert.ok(inUse.length > 30);
+  for (const shard of inUse) spoil(shard + SHARD_GROUPS);
+  spoil(lost[3]!.connection + FRAME_TORRENTS);
+  spoil(lost[5]!.connection + FRAME_MESSAGE);
+  spoil(lost[7]!.connection + CONNECTION_INPUT);
+  spoil(lost[9]!.connection + OUTBOX_NEXT_READY);
+  spoil(WORKERS + WORKER_SLICE_FREE);
+  spoil(WORKERS + WORKER_SLOT_FREE);
+  cores[0] = new WsCore(shared, { workerIndex: 0, connections, slices: 64, servesHttp: false });
+  for (const peer of lost) world.harness.forget(peer);
+
+  const counters = readCounters(shared.memory);
+  // But for those that only the connection with the spoilt list was in.
+  assert.ok(counters[COUNT_SHARDS_EMPTIED]! >= inUse.length - 5);
+  assert.equal(counters[COUNT_CONNECTIONS_OPENED]! - counters[COUNT_CONNECTIONS_CLOSED]!, 1);
+  assert.equal(words[CONTROL_FAULT >> 2], FAULT_NONE);
+  const fresh = Array.from({ length: connections }, () => world.connect(0));
+  for (const [index, peer] of fresh.entries()) world.announce(peer, index);
+  assert.equal(world.announce(kept, 99).incomplete, connections + 1);
+  world.announce(kept, 99, { offers: offers(10), numwant: 10 });
+  assert.equal(fresh.flatMap(relaysOf).length, 10);
 });

@@ -127,6 +127,83 @@ Deno.test("stopping ends in bounded time when a worker hangs in its start or loo
   await stop(pool);
 });
 
+/** A pool whose workers start in these ways, one after the other. */
+function startReplaced(
+  starts: PoolWorkerStart[],
+  options: { startMilliseconds?: number; onDeath?: () => void } = {},
+) {
+  const deaths: string[] = [];
+  const { promise: restarted, resolve: onRestart } = Promise.withResolvers<void>();
+  const pool = new WorkerPool({
+    mayRestart(death) {
+      deaths.push(death.message);
+      options.onDeath?.();
+      return deaths.length < 5;
+    },
+    onRestart,
+    ...(options.startMilliseconds !== undefined && options),
+  });
+  const left = [...starts];
+  const started = pool.start<string>({
+    name: "udp 0",
+    url: new URL("../fixtures/pool_worker.ts", import.meta.url),
+    permissions: "none",
+    get start() {
+      return left.shift()!;
+    },
+  });
+  return {
+    pool,
+    deaths,
+    started: within(started, { deadlineMs: DEADLINE_MS, what: "the worker's start" }),
+    restarted: within(restarted, { deadlineMs: DEADLINE_MS, what: "the restart" }),
+  };
+}
+
+Deno.test("a worker takes a dead one's place, and a question meanwhile waits for it", async () => {
+  let answer: Promise<unknown> | undefined;
+  // Behind this turn, the next one is starting.
+  const onDeath = () =>
+    queueMicrotask(() => {
+      answer = worker.ask("in between?");
+    });
+  const { pool, deaths, started, restarted } = startReplaced([{}, {}], { onDeath });
+  const { worker } = await started;
+  await worker.ask("throw" satisfies Question);
+  await restarted;
+  assert.equal(await answer, "in between?");
+  assert.equal(await worker.ask("and now?"), "and now?");
+  assert.equal(deaths.length, 1);
+  assert.equal(await hasFailed(pool), false);
+  await stop(pool);
+});
+
+Deno.test("one that cannot start in a dead one's place has died, and another does", async () => {
+  const starts = [{}, { onStart: "throw" }, { onStart: "close" }, {}, {}] as const;
+  const { pool, deaths, started, restarted } = startReplaced([...starts]);
+  const { worker } = await started;
+  await worker.ask("trap" satisfies Question);
+  await restarted;
+  assert.match(deaths[0]!, /^Worker udp 0 died: .*unreachable/);
+  assert.equal(deaths[1], "Worker udp 0 died: it could not start: Not what I expected");
+  assert.equal(deaths[2], "Worker udp 0 died: it ended by itself");
+  assert.equal(await worker.ask("still there?"), "still there?");
+  // It is watched as the first one was.
+  await worker.ask("close" satisfies Question);
+  await elapse(500);
+  assert.equal(deaths.length, 4);
+  await stop(pool);
+});
+
+Deno.test("one that hangs in its start in a dead one's place ends the service", async () => {
+  const options = { startMilliseconds: 300 };
+  const { pool, started } = startReplaced([{}, { onStart: "hang" }], options);
+  const { worker } = await started;
+  await worker.ask("throw" satisfies Question);
+  assert.equal((await failure(pool)).message, "Worker udp 0 hangs: it does not start");
+  await stop(pool);
+});
+
 Deno.test("a failure that the pool cannot see can be told, once", async () => {
   const pool = new WorkerPool();
   await start(pool);

@@ -11,7 +11,6 @@ import {
   CONTROL_SHARD_BITS,
   CONTROL_SHARDS,
   COUNT_SHARDS_EMPTIED,
-  COUNT_WORKER_RESTARTS,
   SHARD_GROUPS,
   SHARD_LOCK,
   SHARD_PEERS,
@@ -27,6 +26,8 @@ import { readCounters, readGauges } from "../../server/counters.ts";
 import type { Tracker } from "../../server/lifecycle.ts";
 import { partOf, type Service } from "../../server/service.ts";
 import { startTracker } from "../../server/tracker.ts";
+import { BOARD_WORKER_RESTARTS } from "../../wasm/board.ts";
+import type { SharedCore } from "../../wasm/memory.ts";
 import { nativeIsAvailable } from "../support/configuration.ts";
 import { elapse, within } from "../support/deadline.ts";
 import { announceHttp } from "../support/http_announce.ts";
@@ -39,6 +40,7 @@ const DEADLINE_MS = 20_000;
 interface Running {
   tracker: Tracker<TrackerConfig>;
   memory: WebAssembly.Memory;
+  board: Float64Array;
   udp: string;
   http: string;
 }
@@ -56,7 +58,7 @@ async function start(io: "deno" | "native"): Promise<Running> {
     network = { address = "127.0.0.1:0" }`;
   const { config } = await parseConfig(TRACKER_FILE, text, { name: "test" });
   const options = { takeOver: false };
-  let memory: WebAssembly.Memory | undefined;
+  let core: SharedCore | undefined;
   const udp: Service<TrackerConfig> = partOf(udpService(udpOf(config)!, options), {
     select: udpOf,
     keyOf: (key) => keyOf("udp", key),
@@ -68,14 +70,16 @@ async function start(io: "deno" | "native"): Promise<Running> {
   const tracker = await startTracker(config, [
     {
       ...udp,
-      writeSettings(given, fresh) {
-        memory = given;
-        udp.writeSettings(given, fresh);
+      async startWorkers(place) {
+        core = place.core;
+        await udp.startWorkers(place);
       },
     },
     http,
   ]);
-  return { tracker, memory: memory!, udp: tracker.addresses[0]!, http: tracker.addresses[1]! };
+  const [udpAddress, httpAddress] = tracker.addresses as [string, string];
+  const { memory, board } = core!;
+  return { tracker, memory, board: new Float64Array(board), udp: udpAddress, http: httpAddress };
 }
 
 function infoHashOf(torrent: number): Uint8Array {
@@ -129,10 +133,11 @@ async function announceUdp(tracker: string, infoHash: Uint8Array): Promise<void>
   await client.announce({ infoHash, port: 7000 });
 }
 
-async function untilCounted(memory: WebAssembly.Memory, counter: number, count: number) {
+/** Until so many workers have taken dead ones' places. */
+async function untilRestarted({ board }: Running, count: number): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
-  while (readCounters(memory)[counter]! < count) {
-    assert(performance.now() < deadline, `counter ${counter} never came to ${count}`);
+  while (board[BOARD_WORKER_RESTARTS]! < count) {
+    assert(performance.now() < deadline, `there were never ${count} restarts`);
     await elapse(5);
   }
 }
@@ -156,8 +161,8 @@ for (const io of ["deno", "native"] as const) {
         // One that load or a sweep will look into.
         const shard = shards.find((it) => view.getUint32(it + SHARD_TORRENTS, true) > trap)!;
         view.setUint32(shard + SHARD_GROUPS, NOWHERE, true);
-        await untilCounted(memory, COUNT_SHARDS_EMPTIED, trap);
-        await untilCounted(memory, COUNT_WORKER_RESTARTS, trap);
+        await untilRestarted(running, trap);
+        assert.equal(readCounters(memory)[COUNT_SHARDS_EMPTIED], trap);
       }
       const before = load.answered;
       while (load.answered < before + 200) await elapse(10);
@@ -204,14 +209,15 @@ Deno.test({
   sanitizeOps: false,
   sanitizeResources: false,
   async fn() {
-    const { tracker, memory, http } = await start("deno");
+    const running = await start("deno");
+    const { tracker, memory, http } = running;
     const view = new DataView(memory.buffer);
     for (let death = 1; death <= 5; ++death) {
       await announceHttp(http, { infoHash: infoHashOf(1) });
       const shard = shardsOf(memory).find((it) => view.getUint32(it + SHARD_TORRENTS, true) > 0)!;
       view.setUint32(shard + SHARD_GROUPS, NOWHERE, true);
       await announceHttp(http, { infoHash: infoHashOf(1) }).catch(() => {});
-      if (death < 5) await untilCounted(memory, COUNT_WORKER_RESTARTS, death);
+      if (death < 5) await untilRestarted(running, death);
     }
     const failure = await within(tracker.failed, { deadlineMs: 5_000, what: "the failure" });
     assert.match(failure.message, /^Worker .* died: /);
