@@ -5,7 +5,7 @@
  * as PKCS#8.
  */
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
-import { StartError, whyUnreadable } from "./errors.ts";
+import { joinErrors, StartError, whyUnreadable } from "./errors.ts";
 import { EXIT_CONFIG } from "./exit_status.ts";
 
 /** Certificate chain and private key, PEM. */
@@ -26,8 +26,7 @@ const FILE_BYTE_LENGTH_MAX = 1024 * 1024;
  * certificate that is not valid now.
  */
 export async function loadKeyPair(certificatePath: string, keyPath: string): Promise<TlsKeyPair> {
-  const chain = parseChain(await read(certificatePath, "certificate"), certificatePath);
-  const key = parseKey(await read(keyPath, "private key"), keyPath);
+  const { chain, key } = await readBoth(certificatePath, keyPath);
   const [leaf] = chain as [X509Certificate, ...X509Certificate[]];
   if (!isKeyOf(key, leaf)) {
     throw new StartError(
@@ -42,6 +41,20 @@ export async function loadKeyPair(certificatePath: string, keyPath: string): Pro
     key: key.export({ type: "pkcs8", format: "pem" }) as string,
     expiresAt: new Date(leaf.validTo).getTime() / 1000,
   };
+}
+
+/** Reads both, and tells of both what is wrong. */
+async function readBoth(certificatePath: string, keyPath: string) {
+  const [chain, key] = await Promise.allSettled([
+    read(certificatePath, "certificate").then((bytes) => parseChain(bytes, certificatePath)),
+    read(keyPath, "private key").then((bytes) => parseKey(bytes, keyPath)),
+  ]);
+  if (chain.status === "fulfilled" && key.status === "fulfilled") {
+    return { chain: chain.value, key: key.value };
+  }
+  throw joinErrors(
+    [chain, key].flatMap((it) => it.status === "rejected" ? [it.reason] : []),
+  );
 }
 
 async function read(path: string, what: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -37,6 +37,14 @@ export class ConfigError extends StartError {
   }
 }
 
+/** Makes one error of several, so that all are told at once; a fault of ours goes before. */
+export function joinErrors(thrown: readonly unknown[]): unknown {
+  const foreign = thrown.find((error) => !(error instanceof StartError));
+  if (foreign !== undefined) return foreign;
+  const errors = thrown as StartError[];
+  return new StartError(errors.map(({ message }) => message).join("\n"), errors[0]!.exitStatus);
+}
+
 /**
  * Says why a file cannot be read, to end a sentence with.
  * @throws The error itself where Deno wants a flag: `toStartError` names it.

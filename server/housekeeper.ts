@@ -10,6 +10,7 @@ import {
   ACCESS_OFF,
   ACCESS_WHITE,
   CONTROL_SWEEP_SECONDS,
+  CONTROL_UNIX_TIME,
   SWARM_SIZE_COUNT,
   WORKER_BATCH,
   WORKER_COUNT_MAX,
@@ -53,6 +54,8 @@ export interface LoadRules {
 /** What a list holds, once it is in force. */
 export interface LoadedRules {
   infoHashes: number;
+  /** Info hashes whose entries have ended; the others do not count them. */
+  expired: number;
   denyRanges: number;
 }
 
@@ -100,46 +103,67 @@ async function sweepAll(): Promise<void> {
   if (isStopping) return;
   swarmSizes.forEach((count, size) => writeBoard(board, BOARD_SWARM_SIZES + size, count));
   writeBoard(board, BOARD_SWEPT_AT, Date.now() / 1000);
+  tellListLength();
 }
 
 /** Rules that were read and are not in force yet. */
 interface Prepared {
   rules: Rules;
   proxies: Rules;
-  loaded: LoadedRules;
+  list: List;
+  denyRanges: number;
+}
+
+/** What the list in force holds, as far as its entries have not ended. */
+interface List {
+  hashCount: number;
+  /** When entries end, in Unix seconds, the earliest first. */
+  ends: Uint32Array;
 }
 
 let prepared: Prepared | undefined;
+let listInForce: List = { hashCount: 0, ends: new Uint32Array() };
 
 /** Builds new rules beside the ones in force. */
 async function prepareRules(question: LoadRules): Promise<void> {
   dropPrepared();
   const ranges = await readDenyRanges(question);
   const proxies = core.beginRules(ACCESS_OFF, 0, toRanges(question.trustedProxies ?? []));
-  let rules: Rules;
   try {
-    rules = question.mode === "off"
-      ? core.beginRules(ACCESS_OFF, 0, ranges)
+    const { rules, ends } = question.mode === "off"
+      ? { rules: core.beginRules(ACCESS_OFF, 0, ranges), ends: new Uint32Array() }
       : await readList(MODES[question.mode], question.path, ranges);
+    const list = { hashCount: core.hashCount(rules), ends };
+    prepared = { rules, proxies, list, denyRanges: ranges.count };
   } catch (error) {
     core.dropRules(proxies);
     throw error;
   }
-  const loaded = { infoHashes: core.hashCount(rules), denyRanges: ranges.count };
-  prepared = { rules, proxies, loaded };
 }
 
 /** Swaps what was prepared in, and frees the old when nobody holds it. */
 async function enforceRules(): Promise<LoadedRules> {
   if (prepared === undefined) throw new TypeError("No rules were prepared");
-  const { rules, proxies, loaded } = prepared;
+  const { rules, proxies, list, denyRanges } = prepared;
   prepared = undefined;
+  listInForce = list;
   const old = [core.swapRules(rules), core.swapProxies(proxies)];
   writeBoard(board, BOARD_LISTS_LOADED_AT, Date.now() / 1000);
-  writeBoard(board, BOARD_LIST_TORRENTS, loaded.infoHashes);
-  writeBoard(board, BOARD_LIST_RANGES, loaded.denyRanges);
+  writeBoard(board, BOARD_LIST_RANGES, denyRanges);
+  const loaded = { ...tellListLength(), denyRanges };
   if (await allMovedOn()) old.forEach((before) => core.dropRules(before));
   return loaded;
+}
+
+/** Counts the list's entries anew: with time, some end. */
+function tellListLength(): Pick<LoadedRules, "infoHashes" | "expired"> {
+  const { hashCount, ends } = listInForce;
+  const now = words[CONTROL_UNIX_TIME >> 2]!;
+  const firstToCome = ends.findIndex((end) => end > now);
+  const expired = firstToCome < 0 ? ends.length : firstToCome;
+  const infoHashes = hashCount - expired;
+  writeBoard(board, BOARD_LIST_TORRENTS, infoHashes);
+  return { infoHashes, expired };
 }
 
 function dropPrepared(): void {
@@ -156,7 +180,11 @@ async function readDenyRanges(question: LoadRules): Promise<DenyRanges> {
 }
 
 /** Between the pieces of the file, the sweep goes on. */
-async function readList(mode: number, path: string, ranges: DenyRanges): Promise<Rules> {
+async function readList(
+  mode: number,
+  path: string,
+  ranges: DenyRanges,
+): Promise<{ rules: Rules; ends: Uint32Array }> {
   const { file: opened, size } = await openList(path);
   using file = opened;
   const rules = core.beginRules(mode, Math.ceil(size / LINE_SIZE_MIN) + 1, ranges);
@@ -172,7 +200,7 @@ async function readList(mode: number, path: string, ranges: DenyRanges): Promise
       if (!isGood) throw badLine(path, rules);
     }
     details.writeTo(core, rules);
-    return rules;
+    return { rules, ends: details.ends() };
   } catch (error) {
     core.dropRules(rules);
     throw error;

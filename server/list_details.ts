@@ -43,6 +43,12 @@ export class ListDetails {
     return this.#reasons.size - 1;
   }
 
+  /** When entries end, in Unix seconds, the earliest first. */
+  ends(): Uint32Array {
+    const ends = [...this.#details.values()].flatMap(({ until }) => until ?? []);
+    return Uint32Array.from(ends).sort();
+  }
+
   /** Gives them to the rules they belong to; nothing where no entry has any. */
   writeTo(core: Core, rules: Rules): void {
     if (this.#details.size === 0) return;

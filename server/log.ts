@@ -14,6 +14,7 @@ import {
   sanitizeControlSequences,
 } from "@logtape/logtape";
 import { LineQueue } from "./line_queue.ts";
+import { plural } from "./plural.ts";
 
 export type { Logger } from "@logtape/logtape";
 
@@ -38,6 +39,9 @@ const LEVEL_NAMES: Record<LogTapeLevel, string> = {
 };
 const LEVEL_COLORS: Record<string, number> = { debug: 90, info: 32, warn: 33, error: 31 };
 
+/** In JSON, the part of the program that lines are of which come from no part. */
+const PROCESS = "process";
+
 /** As in syslog(3). */
 const PRIORITIES: Record<string, number> = { debug: 7, info: 6, warn: 4, error: 3 };
 
@@ -49,7 +53,7 @@ const standardError = new LineQueue(Deno.stderr, {
     format({
       category: ["riptide", "log"],
       level: "warning",
-      message: ["Lost ", count, " lines that could not be written"],
+      message: ["Lost ", count, ` ${plural(count, "line")} that could not be written`],
       rawMessage: "Lost {count} lines that could not be written",
       timestamp: Date.now(),
       properties: { count },
@@ -113,7 +117,7 @@ export function formatJson(record: LogRecord): string {
   const line = {
     time: new Date(record.timestamp).toISOString(),
     level: LEVEL_NAMES[record.level],
-    category: record.category.slice(1).join("."),
+    category: record.category.slice(1).join(".") || PROCESS,
     message: renderMessage(record.message),
     properties: record.properties,
   };

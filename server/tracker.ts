@@ -28,7 +28,9 @@ import { EXIT_CONFIG } from "./exit_status.ts";
 import type { HousekeeperStart, LoadedRules, LoadRules } from "./housekeeper.ts";
 import type { Tracker } from "./lifecycle.ts";
 import { getLogger } from "./log.ts";
+import { PROTOCOLS } from "./metrics/snapshot.ts";
 import { startMetrics } from "./metrics/start.ts";
+import { plural } from "./plural.ts";
 import { type Seat, WorkerPool } from "./pool.ts";
 import type { Reload, Service } from "./service.ts";
 import { startStatistics } from "./statistics.ts";
@@ -77,10 +79,12 @@ export async function startTracker<TConfig extends SharedConfig>(
     const listening = await startServices(services, { pool, core });
     writeBoard(core.board, BOARD_READY, 1);
     const knowsKernelDrops = services.some((service) => service.knowsKernelDrops);
+    const protocols = PROTOCOLS.filter((name) => services.some((service) => service.name === name));
     const startLines = ({ statistics }: TConfig) =>
       startStatistics(core.memory, {
         log: getLogger("statistics"),
         intervalSeconds: statistics.interval,
+        protocols,
         knowsKernelDrops,
       });
     let stopStatistics = startLines(config);
@@ -289,8 +293,12 @@ async function enforceRules(housekeeper: Seat, config: SharedConfig): Promise<vo
   const loaded = await housekeeper.ask("enforce") as LoadedRules;
   const { mode } = config.access_list;
   if (mode === "off" && loaded.denyRanges === 0) return;
+  const { infoHashes, expired, denyRanges } = loaded;
   getLogger("access").info(
-    "Access list is {mode} with {infoHashes} torrents; {denyRanges} ranges of clients are denied",
+    `Access list is {mode} with {infoHashes} ${plural(infoHashes, "torrent")}` +
+      (expired === 0 ? "" : ", and {expired} whose time is over") +
+      `; {denyRanges} ${plural(denyRanges, "range")} of clients ` +
+      `${plural(denyRanges, "is", "are")} denied`,
     { mode, ...loaded },
   );
 }

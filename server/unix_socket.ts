@@ -30,7 +30,8 @@ export async function claimUnixSocket(path: string, { key }: { key: string }): P
   }
 }
 
-async function isServed(path: string): Promise<boolean> {
+/** Whether a process listens on a socket that is there. */
+export async function isServed(path: string): Promise<boolean> {
   try {
     (await Deno.connect({ transport: "unix", path })).close();
     return true;

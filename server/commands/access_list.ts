@@ -86,14 +86,15 @@ type Arguments =
 async function run(args: Arguments): Promise<number> {
   const { AccessListFile } = await import("../access_list_file.ts");
   const { EXIT_OK } = await import("../exit_status.ts");
+  const { plural } = await import("../plural.ts");
   const { printOut } = await import("../print.ts");
   const mayBeAbsent = args.action === "add" || args.action === "import";
   const list = await AccessListFile.read(args.file, { mayBeAbsent });
   if (args.action === "check") {
     const { entries, repeated, expired, reasons } = list.summarize(Date.now() / 1000);
     printOut(
-      `${args.file}: ${entries} entries, ${repeated} repeated, ${expired} expired, ` +
-        `${reasons} different reasons\n`,
+      `${args.file}: ${entries} ${plural(entries, "entry", "entries")}, ${repeated} repeated, ` +
+        `${expired} expired, ${reasons} different ${plural(reasons, "reason")}\n`,
     );
     return EXIT_OK;
   }

@@ -1,4 +1,5 @@
 /** What the doctor finds. */
+import { ConfigError, toStartError } from "../errors.ts";
 import { EXIT_FAILURE, EXIT_OK } from "../exit_status.ts";
 
 /**
@@ -18,6 +19,18 @@ export interface Finding {
   mend?: string;
   /** Of an error: what a start would exit with. */
   exitStatus?: number;
+}
+
+/** Each line of an error's message is a finding. */
+export function toFindings(subject: string, thrown: unknown): Finding[] {
+  const error = toStartError(thrown);
+  const lines = error instanceof ConfigError ? error.problems : error.message.split("\n");
+  return lines.map((what) => ({
+    severity: "error",
+    subject,
+    what,
+    exitStatus: error.exitStatus,
+  }));
 }
 
 const ORDER: readonly Severity[] = ["error", "warning", "note", "fine"];

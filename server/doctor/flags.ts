@@ -21,11 +21,12 @@ export function tightestCommand(demand: Demand, isThere: (path: string) => boole
   // Before workers bind, the main thread tries whether each address is free, whatever the driver.
   grant("net", listeners.flatMap(({ addresses }) => addresses.map(grantedHost)));
   for (const need of permissions) {
-    const [, name, values] = /^--allow-([a-z]+)(?:=(\S+))?/.exec(need.flag)!;
-    grant(
-      name!,
-      name === "ffi" ? ffiPaths(need, isThere) : values?.split(",").map(grantedHost) ?? ["*"],
-    );
+    for (const [, name, values] of need.flag.matchAll(/--allow-([a-z]+)(?:=(\S+))?/g)) {
+      grant(
+        name!,
+        name === "ffi" ? ffiPaths(need, isThere) : values?.split(",").map(grantedHost) ?? ["*"],
+      );
+    }
   }
   const flags = [...granted].map(([name, values]) =>
     values.has("*") ? `--allow-${name}` : `--allow-${name}=${[...values].join(",")}`

@@ -1,5 +1,6 @@
 /** Holds what a configuration demands against what the machine has. */
-import { parseListenAddress } from "../config/address.ts";
+import { parseListenAddress, parseSocketAddress } from "../config/address.ts";
+import { plural } from "../plural.ts";
 import type { Demand } from "./demand.ts";
 import type { Facts } from "./facts.ts";
 import type { Finding } from "./finding.ts";
@@ -135,21 +136,25 @@ function* judgeMemory({ limitMib }: Demand, facts: Facts): Generator<Finding> {
 function* judgeCores({ listeners }: Demand, { cores }: Facts): Generator<Finding> {
   const workers = sum(listeners.map((it) => it.workers));
   const subject = "processor cores";
+  const share = `${workers} ${plural(workers, "worker")}`;
+  const all = `${cores} ${plural(cores, "core")}`;
   if (listeners.some((it) => it.workers > cores)) {
     yield {
       severity: "warning",
       subject,
-      what: `${workers} workers share ${cores} cores`,
+      what: `${share} on ${all}`,
       mend: `socket_workers = ${cores} at most`,
     };
   } else {
-    yield { severity: "fine", subject, what: `${workers} workers, ${cores} cores` };
+    yield { severity: "fine", subject, what: `${share}, ${all}` };
   }
 }
 
 function* judgeIpv6({ listeners }: Demand, facts: Facts): Generator<Finding> {
   const subject = "IPv6";
-  const addresses = listeners.flatMap((it) => it.addresses);
+  // A UNIX socket is of no family.
+  const addresses = listeners.flatMap((it) => it.addresses)
+    .filter((it) => !("path" in parseSocketAddress(it)));
   const ipv6 = addresses.filter((it) => parseListenAddress(it).family === 6);
   if (ipv6.length === 0) {
     if (facts.hasIpv6) {

@@ -7,16 +7,16 @@
 import { loadConfig, type Loaded } from "../config/mod.ts";
 import { loadKeyPair } from "../certificate.ts";
 import type { Served } from "../commands/serve.ts";
-import { ConfigError, toStartError } from "../errors.ts";
 import { EXIT_NO_PERMISSION } from "../exit_status.ts";
 import { isGranted } from "../permissions.ts";
 import { judgeCertificate } from "./certificate.ts";
 import { type Demand, type Listener, toListener } from "./demand.ts";
 import { type Facts, readFacts } from "./facts.ts";
-import type { Finding } from "./finding.ts";
+import { type Finding, toFindings } from "./finding.ts";
 import { tightestCommand } from "./flags.ts";
 import { judgeMachine } from "./machine.ts";
 import { judgePorts, tryPorts } from "./ports.ts";
+import { tryStart } from "./trial.ts";
 
 /** The protocols, and the tables of a tracker's configuration that are theirs. */
 const PROTOCOLS = ["udp", "http", "ws"];
@@ -70,9 +70,8 @@ export async function examine(
     ...judgeMachine(demand, facts),
     ...await judgeCertificates(demand, facts),
   ];
-  const canBind = ports.every(({ outcome }) => outcome !== "not here" && outcome !== "failed");
-  if (canBind) findings.push(...await tryStart(served, loaded));
-  return { findings, command: tightestCommand(demand, isThere) };
+  findings.push(...await tryStart(served, loaded.config, ports));
+  return { findings: withoutRepetition(findings), command: tightestCommand(demand, isThere) };
 }
 
 function toDemand(served: Served<unknown>, config: Table, configPath: string): Demand {
@@ -100,16 +99,11 @@ function toMetricsListener({ address }: { address: string }): Listener[] {
   return [toListener("metrics", { socket_workers: 1, network: { address: [address] } })];
 }
 
-/** Each line of an error's message is a finding. */
-function toFindings(subject: string, thrown: unknown): Finding[] {
-  const error = toStartError(thrown);
-  const lines = error instanceof ConfigError ? error.problems : error.message.split("\n");
-  return lines.map((what) => ({
-    severity: "error",
-    subject,
-    what,
-    exitStatus: error.exitStatus,
-  }));
+/** What two protocols have in common, or the trial start finds again, is told once. */
+function withoutRepetition(findings: readonly Finding[]): Finding[] {
+  return findings.filter(({ severity, what }, index) =>
+    severity !== "error" || findings.findIndex((other) => other.what === what) === index
+  );
 }
 
 function* judgePermissions({ permissions }: Demand): Generator<Finding> {
@@ -136,38 +130,11 @@ async function judgeCertificates({ listeners }: Demand, { now }: Facts): Promise
       const { cert } = await loadKeyPair(certificatePath, keyPath);
       const { mode } = await Deno.stat(keyPath);
       findings.push(...judgeCertificate(protocol, { pem: cert, keyMode: mode, now }));
-    } catch { // the trial start says why
+    } catch (error) {
+      findings.push(...toFindings("certificate", error));
     }
   }
   return findings;
-}
-
-/**
- * Starts what a start would, on ports of the system's choice, and stops it: lists, certificates,
- * memory, libraries and workers are judged by the code that uses them.
- */
-async function tryStart(served: Served<unknown>, loaded: Loaded<Table>): Promise<Finding[]> {
-  const config = structuredClone(loaded.config);
-  moveToFreePorts(config);
-  try {
-    const tracker = await served.start(config, { takeOver: false });
-    await tracker.stop();
-    return [{ severity: "fine", subject: "trial start", what: "it starts and stops" }];
-  } catch (error) {
-    return toFindings("trial start", error);
-  }
-}
-
-/** Gives every listener of a configuration, and of its tables, a port of the system's choice. */
-function moveToFreePorts(config: Table): void {
-  for (const [key, value] of Object.entries(config)) {
-    if (key === "address") {
-      const move = (address: unknown) => String(address).replace(/:\d+$/, ":0");
-      config[key] = Array.isArray(value) ? value.map(move) : move(value);
-    } else if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      moveToFreePorts(value as Table);
-    }
-  }
 }
 
 function isThere(path: string): boolean {

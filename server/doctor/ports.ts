@@ -1,7 +1,9 @@
 /** Tries to bind each address as a start does, and finds out who holds it. */
-import { parseListenAddress } from "../config/address.ts";
+import { type ListenAddress, parseListenAddress, parseSocketAddress } from "../config/address.ts";
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE } from "../exit_status.ts";
 import type { Listener } from "./demand.ts";
+import { whyUnreadable } from "../errors.ts";
+import { isServed } from "../unix_socket.ts";
 import type { Finding } from "./finding.ts";
 
 /** What came of binding an address. */
@@ -21,8 +23,12 @@ export async function tryPorts(listeners: readonly Listener[]): Promise<PortFact
   const facts: PortFact[] = [];
   for (const { protocol, transport, addresses } of listeners) {
     for (const address of addresses) {
-      const fact = { protocol, transport, address, ...tryBind(address, transport) };
-      const holder = fact.outcome === "in use" ? await findHolder(fact) : undefined;
+      const parsed = parseSocketAddress(address);
+      const tried = "path" in parsed ? await tryPath(parsed.path) : tryBind(parsed, transport);
+      const fact = { protocol, transport, address, ...tried };
+      const holder = fact.outcome === "in use" && !("path" in parsed)
+        ? await findHolder(fact)
+        : undefined;
       facts.push({ ...fact, ...holder === undefined ? {} : { holder } });
     }
   }
@@ -47,11 +53,14 @@ export function* judgePorts(
         break;
       case "in use":
         yield {
-          severity: options.takeOver ? "note" : "error",
+          severity: options.takeOver && !address.startsWith("unix:") ? "note" : "error",
           subject,
           what: `${name} is held by ${holder ?? "another process"}`,
-          mend: `stop it, choose another port, or share it with --take-over; to see who holds ` +
-            `it: ss -l${transport === "udp" ? "u" : "t"}np`,
+          mend: address.startsWith("unix:")
+            ? "stop it, or choose another path: a UNIX socket cannot be shared; to see who holds " +
+              "it: ss -lxp"
+            : "stop it, choose another port, or share it with --take-over; to see who holds it: " +
+              `ss -l${transport === "udp" ? "u" : "t"}np`,
           exitStatus: EXIT_UNAVAILABLE,
         };
         break;
@@ -85,11 +94,28 @@ export function* judgePorts(
   }
 }
 
+/** Looks what is at the path of a UNIX socket; a start takes a dead one's place. */
+async function tryPath(path: string): Promise<Pick<PortFact, "outcome" | "reason">> {
+  try {
+    const { isDirectory } = await Deno.stat(path.slice(0, path.lastIndexOf("/")) || "/");
+    if (!isDirectory) return { outcome: "failed", reason: "its directory is none" };
+  } catch (error) {
+    return { outcome: "failed", reason: `of its directory, ${whyUnreadable(error)}` };
+  }
+  try {
+    const { isSocket } = await Deno.lstat(path);
+    if (!isSocket) return { outcome: "failed", reason: "there is a file that is no socket" };
+    return { outcome: await isServed(path) ? "in use" : "free" };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return { outcome: "free" };
+    return { outcome: "failed", reason: whyUnreadable(error) };
+  }
+}
+
 function tryBind(
-  address: string,
+  { hostname, port }: ListenAddress,
   transport: "udp" | "tcp",
 ): Pick<PortFact, "outcome" | "reason"> {
-  const { hostname, port } = parseListenAddress(address);
   try {
     const socket = transport === "udp"
       ? Deno.listenDatagram({ transport, hostname, port })

@@ -105,7 +105,7 @@ const answered = (
   { protocols, labels: { type, family: "ipv6" }, counter: counters[1] },
 ];
 const refused = (type: string, refusal: number): Cell =>
-  typed(type, COUNT_HTTP_REFUSED + refusal, HTTP);
+  typed(type, COUNT_HTTP_REFUSED + refusal, STREAMS);
 const plain = (counter: number, protocols: readonly Protocol[]): Cell => ({
   protocols,
   labels: {},
@@ -136,7 +136,7 @@ export const COUNTERS: readonly CounterFamily[] = [
   },
   {
     name: "riptide_refusals_total",
-    help: "HTTP requests that were refused with a status other than 200, by reason.",
+    help: "HTTP requests that were refused with a status other than 200, by reason; upgrades too.",
     cells: [
       refused("bad_request", REFUSAL_BAD_REQUEST),
       refused("not_found", REFUSAL_NOT_FOUND),

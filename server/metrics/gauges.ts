@@ -149,7 +149,8 @@ export const GAUGES: readonly SharedFamily[] = [
   {
     name: "riptide_access_list_entries",
     type: "gauge",
-    help: "What the lists hold: torrents, and ranges of denied clients.",
+    help:
+      "What the lists hold: torrents whose entries have not ended, and ranges of denied clients.",
     samples: ({ board }) => [
       { labels: { type: "torrents" }, value: board[BOARD_LIST_TORRENTS]! },
       { labels: { type: "denied_ranges" }, value: board[BOARD_LIST_RANGES]! },

@@ -76,7 +76,7 @@ Deno.test("import adds the entries of another list", async () => {
 
 Deno.test("check counts, and names every line that is wrong", async () => {
   const good = await run(`${LIST}${A}\n`, "access-list", "check", "list.txt");
-  assert.equal(good.stdout, "list.txt: 2 entries, 1 repeated, 1 expired, 1 different reasons\n");
+  assert.equal(good.stdout, "list.txt: 2 entries, 1 repeated, 1 expired, 1 different reason\n");
   const bad = await run(`${A}\nxyz\n${B} until=never\n`, "access-list", "check", "list.txt");
   assert.equal(bad.status, 78);
   assert.match(bad.stderr, /^list\.txt:2: .*40 hexadecimal digits.*\nlist\.txt:3: .*a time in UTC/);

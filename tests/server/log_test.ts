@@ -50,6 +50,11 @@ Deno.test("formatJson() writes one object on one line", () => {
   });
 });
 
+Deno.test("formatJson() gives lines of no part a category, too", () => {
+  const line = formatJson({ ...record(["Stopped"]), category: ["riptide"] });
+  assert.equal(JSON.parse(line).category, "process");
+});
+
 Deno.test("formatJson() survives a property that is no tree", () => {
   const loop: Record<string, unknown> = {};
   loop.loop = loop;

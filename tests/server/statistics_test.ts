@@ -6,24 +6,34 @@ import {
   COUNT_BYTES_RECEIVED,
   COUNT_BYTES_SENT,
   COUNT_CONNECT,
+  COUNT_CONNECTIONS_OPENED,
   COUNT_DROP_CONNECTION_ID,
   COUNT_DROP_DENIED,
   COUNT_DROP_KERNEL,
   COUNT_DROP_SEND,
+  COUNT_DROP_SHORT,
   COUNT_ERROR_EXPIRED_ID,
   COUNT_ERROR_SENT,
+  COUNT_HTTP_REFUSED,
   COUNT_MEMORY_FULL,
   COUNT_PEERS_ADDED,
   COUNT_PEERS_REMOVED,
   COUNT_SCRAPE_IPV6,
   COUNT_TORRENTS_ADDED,
   COUNT_TORRENTS_REMOVED,
+  COUNT_WS_ANSWERS,
+  COUNT_WS_FAILURES,
+  COUNT_WS_OFFERS,
   COUNTER_COUNT,
+  KIND_WEBTORRENT,
+  REFUSAL_BUSY,
   WORKER_COUNTERS,
   WORKERS,
 } from "../../assembly/layout.ts";
 import type { Logger } from "../../server/log.ts";
-import { describe, startStatistics, type StatisticsOptions } from "../../server/statistics.ts";
+import type { Protocol } from "../../server/metrics/snapshot.ts";
+import { describe, startStatistics } from "../../server/statistics.ts";
+import { type StatisticsOptions, toSentence } from "../../server/statistics.ts";
 
 type Counts = Readonly<Record<number, number>>;
 
@@ -37,8 +47,20 @@ function sample(milliseconds: number, counts: Counts) {
   return { milliseconds, counters };
 }
 
-function describeChange(before: Counts, now: Counts, knowsKernelDrops = true) {
-  return describe(newMemory(), sample(1_000, before), sample(3_500, now), { knowsKernelDrops });
+function describeChange(
+  before: Counts,
+  now: Counts,
+  { protocols = ["udp"], knowsKernelDrops = true }: {
+    protocols?: Protocol[];
+    knowsKernelDrops?: boolean;
+  } = {},
+) {
+  return describe(newMemory(), {
+    before: sample(1_000, before),
+    now: sample(3_500, now),
+    protocols,
+    knowsKernelDrops,
+  });
 }
 
 Deno.test("rates are of the time between two lines, rounded to tenths", () => {
@@ -69,12 +91,12 @@ Deno.test("rates are of the time between two lines, rounded to tenths", () => {
 Deno.test("drops and errors are counted by reason, the kernel's only where it tells", () => {
   const before = { [COUNT_DROP_DENIED]: 5, [COUNT_DROP_KERNEL]: 1 };
   const now = { [COUNT_DROP_DENIED]: 8, [COUNT_DROP_KERNEL]: 5, [COUNT_ERROR_EXPIRED_ID]: 2 };
-  const drops = { short: 0, magic: 0, action: 0, connectionId: 0, truncated: 0, sourcePort: 0 };
+  const drops = { short: 0, magic: 0, action: 0, connection_id: 0, truncated: 0, source_port: 0 };
   const told = describeChange(before, now);
   assert.deepEqual(told.drops, { ...drops, denied: 3, send: 0, kernel: 4 });
   const errors = Object.entries(told.errors as Record<string, number>);
-  assert.deepEqual(errors.filter(([, count]) => count !== 0), [["expiredId", 2]]);
-  const untold = describeChange(before, now, false);
+  assert.deepEqual(errors.filter(([, count]) => count !== 0), [["expired_id", 2]]);
+  const untold = describeChange(before, now, { knowsKernelDrops: false });
   assert.deepEqual(untold.drops, { ...drops, denied: 3, send: 0, kernel: "unknown" });
 });
 
@@ -88,6 +110,63 @@ Deno.test("torrents and peers are what there is now, not what changed", () => {
     [COUNT_PEERS_REMOVED + 1]: 1,
   });
   assert.deepEqual([line.torrents, line.peersIpv4, line.peersIpv6], [70, 15, 6]);
+});
+
+const SENTENCES: [protocols: Protocol[], expected: string][] = [
+  [
+    ["udp"],
+    "{requestsPerSecond} requests/s, {responsesPerSecond} responses/s ({connectsPerSecond} " +
+    "connects, {announcesPerSecond} announce, {scrapesPerSecond} scrapes, {errorsPerSecond} " +
+    "errors), {torrents} torrent, {peersIpv4} IPv4 and {peersIpv6} IPv6 peers, {memoryMib} of " +
+    "{memoryLimitMib} MiB, dropped: 2 short, 4 denied",
+  ],
+  [
+    ["http"],
+    "{requestsPerSecond} requests/s, {responsesPerSecond} responses/s ({announcesPerSecond} " +
+    "announce, {scrapesPerSecond} scrapes, {errorsPerSecond} errors, {refusalsPerSecond} " +
+    "refusals), {torrents} torrent, {peersIpv4} IPv4 and {peersIpv6} IPv6 peers, " +
+    "{openConnections} connections, {memoryMib} of {memoryLimitMib} MiB, dropped: 4 denied",
+  ],
+  [
+    ["ws"],
+    "{requestsPerSecond} requests/s, {responsesPerSecond} responses/s ({announcesPerSecond} " +
+    "announce, {scrapesPerSecond} scrapes, {errorsPerSecond} errors, {refusalsPerSecond} " +
+    "refusals), {offersPerSecond} offers/s and {answersPerSecond} answers/s relayed, {torrents} " +
+    "torrent, {peersWebTorrent} WebTorrent peer, {openConnections} connections, {memoryMib} of " +
+    "{memoryLimitMib} MiB, dropped: 4 denied",
+  ],
+];
+for (const [protocols, expected] of SENTENCES) {
+  Deno.test(`a line of ${protocols} tells what it can do, and one of a thing is one`, () => {
+    const now = {
+      [COUNT_DROP_SHORT]: 2,
+      [COUNT_DROP_DENIED]: 4,
+      [COUNT_TORRENTS_ADDED]: 1,
+      [COUNT_PEERS_ADDED + KIND_WEBTORRENT]: 1,
+      [COUNT_CONNECTIONS_OPENED]: 3,
+    };
+    const line = describeChange({}, { ...now, [COUNT_ANNOUNCE]: 2.5 }, { protocols });
+    assert.equal(toSentence(line, protocols), expected);
+    for (const [, name] of expected.matchAll(/\{(\w+)\}/g)) {
+      assert.equal(typeof line[name!], "number", name);
+    }
+  });
+}
+
+Deno.test("a line of WebTorrent counts what is relayed, refused and told a failure", () => {
+  const line = describeChange({}, {
+    [COUNT_WS_OFFERS]: 25,
+    [COUNT_WS_ANSWERS]: 50,
+    [COUNT_WS_FAILURES]: 5,
+    [COUNT_HTTP_REFUSED + REFUSAL_BUSY]: 10,
+  }, { protocols: ["ws"] });
+  assert.deepEqual([line.offersPerSecond, line.answersPerSecond], [10, 20]);
+  assert.deepEqual([line.errorsPerSecond, line.refusalsPerSecond], [2, 4]);
+  assert.equal(line.responsesPerSecond, 6);
+  assert.equal((line.webTorrent as Record<string, number>).offer, 25);
+  assert.equal((line.refusals as Record<string, number>).busy, 10);
+  assert.deepEqual(line.drops, { denied: 0 });
+  assert.ok(!("connectsPerSecond" in line || "peersIpv4" in line));
 });
 
 /** Statistics whose timers the test fires, and what they logged. */
@@ -109,7 +188,12 @@ class ManualStatistics implements Disposable {
     }) as unknown as typeof setInterval;
     globalThis.clearInterval =
       ((milliseconds: number) => void this.timers.delete(milliseconds)) as typeof clearInterval;
-    this.stop = startStatistics(this.memory, { ...options, log, knowsKernelDrops: false });
+    this.stop = startStatistics(this.memory, {
+      ...options,
+      log,
+      protocols: ["udp"],
+      knowsKernelDrops: false,
+    });
   }
 
   count(counter: number, change: number): void {

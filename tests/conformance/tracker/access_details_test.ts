@@ -1,5 +1,6 @@
 /** Entries of the access list with a reason, an end, and comments, over every protocol. */
 import { strict as assert } from "node:assert";
+import { within } from "../../support/deadline.ts";
 import { announceHttp, announceRefusal } from "../../support/http_announce.ts";
 import { randomBytes } from "../../support/packets.ts";
 import { runFailing, startServer } from "../../support/server.ts";
@@ -88,6 +89,46 @@ Deno.test("an end comes while the tracker runs", async () => {
     }
     assert.deepEqual(await ask(infoHash), ["served", "served"]);
   });
+});
+
+Deno.test("entries whose time is over are not counted, also when it comes", async () => {
+  const until = new Date(Math.ceil(Date.now() / 1000 + 4) * 1000).toISOString();
+  await using server = await startServer({
+    driver: "tracker",
+    files: {
+      "list.txt": `${randomBytes(20).toHex()} until=2001-01-01
+${randomBytes(20).toHex()} until=${until.replace(".000", "")}
+${randomBytes(20).toHex()}\n`,
+    },
+    configuration: (directory) => ({
+      ...CONFIGURATION,
+      cleaning: { torrent_cleaning_interval: 1 },
+      access_list: { mode: "black", path: `${directory}/list.txt` },
+      metrics: { address: "127.0.0.1:0" },
+    }),
+  });
+  const told = server.records.find(({ category }) => category === "access")!;
+  assert.equal(
+    told.message,
+    "Access list is black with 2 torrents, and 1 whose time is over; 0 ranges of clients are " +
+      "denied",
+  );
+  const metrics = server.records.find(({ message }) => message.startsWith("Metrics are on "))!;
+  const count = async () => {
+    const response = await fetch(`http://${metrics.properties.address}/metrics`);
+    return Number(
+      /^riptide_access_list_entries\{type="torrents"\} (\d+)$/m
+        .exec(await response.text())![1],
+    );
+  };
+  assert.equal(await count(), 2);
+  await within(
+    (async () => {
+      while (await count() !== 1) await new Promise((resolve) => setTimeout(resolve, 100));
+    })(),
+    { deadlineMs: 30_000, what: "the count without the entry that has ended" },
+  );
+  assert.ok(Date.now() >= Date.parse(until));
 });
 
 Deno.test("details that cannot be read are told with their line", async () => {
