@@ -1,13 +1,15 @@
 /**
  * Fault runs under load: something breaks while clients ask, and what they lost is counted.
  *
- *     deno task faults            # all of them, a table for docs/RELIABILITY.md
- *     deno task faults "list"     # those whose name holds this text
+ *     deno task faults                     # all of them, a table for docs/RELIABILITY.md
+ *     deno task faults list                # those whose name holds this text
+ *     deno task faults killed --times 13   # each so often, the counts together
  */
+import { parseArgs } from "node:util";
 import { Authority } from "../../tests/support/certificates.ts";
 import { LossyRelay } from "./relay.ts";
 import { findPorts, Target, type TargetOptions } from "./target.ts";
-import { ROW_HEAD, sleep, type Targets, Traffic } from "./traffic.ts";
+import { ROW_HEAD, rowsOf, sleep, type Targets, Traffic } from "./traffic.ts";
 
 const BEFORE_MILLISECONDS = 2_000;
 const AFTER_MILLISECONDS = 4_000;
@@ -50,11 +52,40 @@ class FaultRun {
     return traffic;
   }
 
-  /** Spoils a shard, and waits for the worker that trips over it. */
+  /** Spoils memory, and waits for the worker that trips over it. */
   async killWorker(): Promise<void> {
     const since = this.target.log.length;
     this.target.process.kill("SIGUSR2");
     await this.target.logged(" died: ", since);
+  }
+
+  /**
+   * Kills that many, each when another has taken the place of the one before: a start clears up
+   * what is spoilt meanwhile, and nobody dies of it.
+   */
+  async killWorkers(count: number): Promise<void> {
+    for (let death = 1; death <= count; ++death) {
+      await this.killWorker();
+      while (await this.metric("riptide_worker_restarts_total") < death) await sleep(20);
+    }
+  }
+
+  /** Whose deaths were logged, such as `ws 1, udp 0`. */
+  get deaths(): string {
+    const names = this.target.log.map((line) => /Worker (\S+ \S+) died: /.exec(line)?.[1]);
+    return names.filter((name) => name !== undefined).join(", ");
+  }
+
+  /** Why the process ended. */
+  get reason(): string {
+    const line = this.target.log.find((text) => text.includes("Stopping after a failure"));
+    return JSON.parse(line!).message;
+  }
+
+  async metric(name: string): Promise<number> {
+    const response = await fetch(`http://127.0.0.1:${this.ports.metrics}/metrics`);
+    const line = (await response.text()).split("\n").find((text) => text.startsWith(`${name} `));
+    return Number(line!.split(" ")[1]);
   }
 
   async reload(): Promise<string> {
@@ -77,19 +108,30 @@ const FAULTS: Record<string, Fault> = {
 
   async "a worker is killed by a trap, four times"(run) {
     await run.start({ program: "bench/reliability/breakable.ts" });
-    await run.under(async () => {
-      for (let death = 1; death <= 4; ++death) await run.killWorker();
-    });
-    const deaths = run.target.log.filter((line) => line.includes("another takes its place"));
-    return `${deaths.length} workers replaced`;
+    await run.under(() => run.killWorkers(4));
+    return `${run.deaths} replaced`;
   },
 
   async "five workers die within a minute"(run) {
     await run.start({ program: "bench/reliability/breakable.ts" });
     await run.under(async () => {
-      for (let death = 1; death <= 5; ++death) await run.killWorker();
+      await run.killWorkers(4);
+      await run.killWorker();
     });
-    return `exit status ${await run.target.stop()}, as it should be`;
+    const status = await run.target.stop();
+    if (status !== 1) throw new Error(`Exit status ${status}`);
+    return `exit status ${status}: ${run.reason}`;
+  },
+
+  async "a worker hangs"(run) {
+    await run.start({ program: "bench/reliability/breakable.ts" });
+    await run.under(async () => {
+      run.target.process.kill("SIGURG");
+      await run.target.logged(" hangs: ");
+    });
+    const status = await run.target.stop();
+    if (status !== 1) throw new Error(`Exit status ${status}`);
+    return `exit status ${status}: ${run.reason}`;
   },
 
   async "the disk of the log is full"(run) {
@@ -128,7 +170,7 @@ const FAULTS: Record<string, Fault> = {
     const good = await authority.issue();
     const expired = await authority.issue({ days: -1 });
     await run.start({
-      httpNetwork: `, enable_tls = true, tls_certificate_path = "${good.certificatePath}", ` +
+      tcpNetwork: `, enable_tls = true, tls_certificate_path = "${good.certificatePath}", ` +
         `tls_private_key_path = "${good.keyPath}"`,
     });
     let told = "";
@@ -136,7 +178,7 @@ const FAULTS: Record<string, Fault> = {
       await Deno.copyFile(expired.certificatePath, good.certificatePath);
       await Deno.copyFile(expired.keyPath, good.keyPath);
       told = await run.reload();
-    }, { http: undefined });
+    }, { caCerts: [authority.certificate] });
     return told.replaceAll(authority.directory, "…").slice(0, 120);
   },
 
@@ -183,20 +225,33 @@ const FAULTS: Record<string, Fault> = {
   },
 };
 
+const { values, positionals } = parseArgs({
+  args: Deno.args,
+  options: { times: { type: "string", default: "1" } },
+  allowPositionals: true,
+});
 console.log([...ROW_HEAD].join("\n"));
 const notes: string[] = [];
 for (const [name, fault] of Object.entries(FAULTS)) {
-  if (Deno.args[0] !== undefined && !name.includes(Deno.args[0])) continue;
-  const directory = await Deno.makeTempDir();
-  const run = new FaultRun(directory);
+  if (!name.includes(positionals[0] ?? "")) continue;
   traffics = [];
-  try {
-    const note = await fault(run);
-    for (const traffic of traffics) console.log(traffic.rows(name).join("\n"));
-    if (note !== "") notes.push(`- ${name}: ${note}`);
-  } finally {
-    await run.target?.stop();
-    await Deno.remove(directory, { recursive: true });
+  for (let time = 0; time < Number(values.times); ++time) {
+    const directory = await Deno.makeTempDir();
+    const run = new FaultRun(directory);
+    try {
+      const note = await fault(run);
+      if (note !== "") notes.push(`- ${name}: ${note}`);
+    } finally {
+      await run.target?.stop();
+      await Deno.remove(directory, { recursive: true });
+    }
+  }
+  console.log(rowsOf(name, traffics).join("\n"));
+  const lost = traffics.flatMap(({ losses }) => losses);
+  for (
+    const [what, some] of Map.groupBy(lost, ({ kind, reasons }) => `${kind}: ${reasons.at(-1)}`)
+  ) {
+    notes.push(`- ${name}: lost ${some.length} times ${what}`);
   }
 }
 console.log("\n" + notes.join("\n"));

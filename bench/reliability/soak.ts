@@ -4,18 +4,22 @@
  *
  *     deno task soak --minutes 30 [--pause 2] [--json FILE]
  *
- * Prints a line a minute, and at the end the slope of the memory (least squares over the second
- * half, when tables have their size), how latency went, the share of a core that it took, and
- * whatever was logged or counted that should not be.
+ * Prints a line a minute, and of every request that was lost when that was, what its client saw and
+ * what the tracker logged around then. At the end: the slope of the memory (least squares over the
+ * second half, when tables have their size), how latency went, the share of a core that it took,
+ * and whatever was logged or counted that should not be.
+ *
+ * What is resident is told in two parts: the tracker's own memory, and the rest, which is Deno.
  */
-import { findPorts, Target } from "./target.ts";
-import { sleep, Traffic } from "./traffic.ts";
+import { findPorts, LIMIT_MIB, Target } from "./target.ts";
+import { type Loss, sleep, Traffic } from "./traffic.ts";
 
 const SCRAPES_PER_MINUTE = 4;
 const TORRENTS = 5_000;
 const CLIENTS_PER_KIND = 8;
-const PAGE_BYTES = 4_096;
 const TICKS_PER_SECOND = 100;
+/** Of the tracker's log, what may have to do with a loss: a client gives up after five seconds. */
+const LOSS_MILLISECONDS = 10_000;
 const MEBIBYTE = 1024 * 1024;
 
 /** Counters that a soak should leave at 0. */
@@ -31,7 +35,9 @@ const FAULTS = [
 interface Minute {
   minute: number;
   residentMib: number;
-  /** Of the tracker's own memory. */
+  /** Of that, what is the tracker's own memory. */
+  ownMib: number;
+  /** Of its own memory, what is in use: more than is resident, for what was never touched. */
   usedMib: number;
   /** By kind of client. */
   p99Milliseconds: Record<string, number>;
@@ -42,6 +48,11 @@ interface Minute {
   trackerCore: number;
   clientsCore: number;
 }
+
+const HEAD = [
+  "| minute | resident MiB | own MiB | used MiB | p99 ms by kind | answered | retried | lost |",
+  "| -----: | -----------: | ------: | -------: | -------------- | -------: | ------: | ---: |",
+];
 
 const minutes = numberOf("--minutes", 30);
 const pauseMilliseconds = numberOf("--pause", 2);
@@ -58,9 +69,18 @@ function numberOf(option: string, fallback: number): number {
   return value;
 }
 
-function residentMib(processId: number): number {
-  const pages = Number(Deno.readTextFileSync(`/proc/${processId}/statm`).split(" ")[1]);
-  return pages * PAGE_BYTES / MEBIBYTE;
+/** What is resident of a process, and of that what is the memory that Riptide has reserved. */
+function resident(processId: number): { residentMib: number; ownMib: number } {
+  const ownKib = LIMIT_MIB * 1024;
+  let [all, own, isOwn] = [0, 0, false];
+  for (const line of Deno.readTextFileSync(`/proc/${processId}/smaps`).split("\n")) {
+    const [name, value] = line.split(/:\s+/);
+    if (name === "Size") isOwn = parseInt(value!) === ownKib;
+    if (name !== "Rss") continue;
+    all += parseInt(value!);
+    if (isOwn) own += parseInt(value!);
+  }
+  return { residentMib: all / 1024, ownMib: own / 1024 };
 }
 
 /** Seconds of processor that a process has had. */
@@ -112,16 +132,22 @@ function takeCounts(traffic: Traffic) {
   return taken;
 }
 
+/** A list with another torrent every minute, none of which any client asks for. */
+async function writeList(list: string, minute: number): Promise<void> {
+  const infoHash = minute.toString(16).padStart(40, "5");
+  await Deno.writeTextFile(list, `${infoHash} reason="Soaked"\n`);
+}
+
 async function reload(target: Target, list: string, minute: number): Promise<void> {
   const logged = target.log.length;
-  await Deno.writeTextFile(list, `${String(minute % 10).repeat(40)} reason="Soaked"\n`);
+  await writeList(list, minute);
   target.process.kill("SIGHUP");
   await target.logged("Reloaded after SIGHUP", logged);
 }
 
 async function run(directory: string): Promise<void> {
   const list = `${directory}/list.txt`;
-  await Deno.writeTextFile(list, `${"f".repeat(40)} reason="Soaked"\n`);
+  await writeList(list, 0);
   const ports = findPorts();
   // Peers are forgotten within minutes, so that a soak of half an hour sees them go many times.
   await using target = await Target.start({
@@ -139,8 +165,8 @@ async function run(directory: string): Promise<void> {
     torrents: TORRENTS,
   });
   const taken: Minute[] = [];
-  console.log("| minute | resident MiB | used MiB | p99 ms by kind | answered | retried | lost |");
-  console.log("| -----: | -----------: | -------: | -------------- | -------: | ------: | ---: |");
+  for (const line of HEAD) console.log(line);
+  let lossesTold = 0;
   let lines: string[] = [];
   const processes = [target.process.pid, Deno.pid] as const;
   let [trackerBefore, clientsBefore] = processes.map(coreSeconds) as [number, number];
@@ -154,7 +180,7 @@ async function run(directory: string): Promise<void> {
     const [trackerNow, clientsNow] = processes.map(coreSeconds) as [number, number];
     const result: Minute = {
       minute,
-      residentMib: residentMib(target.process.pid),
+      ...resident(target.process.pid),
       usedMib: metric(lines, 'riptide_memory_bytes{type="pages_used"}') / MEBIBYTE,
       ...takeCounts(traffic),
       trackerCore: (trackerNow - trackerBefore) / seconds,
@@ -163,6 +189,8 @@ async function run(directory: string): Promise<void> {
     [trackerBefore, clientsBefore] = [trackerNow, clientsNow];
     taken.push(result);
     print(result);
+    for (const loss of traffic.losses.slice(lossesTold)) printLoss(loss, target.log);
+    lossesTold = traffic.losses.length;
     if (jsonPath !== undefined) {
       await Deno.writeTextFile(jsonPath, JSON.stringify({ minutes: taken }, undefined, 2));
     }
@@ -170,20 +198,36 @@ async function run(directory: string): Promise<void> {
   }
   await traffic.stop();
   const status = await target.stop();
-  report(taken, { status, log: target.log, lines });
+  report(taken, { status, log: target.log, lines, losses: traffic.losses });
 }
 
 function print(result: Minute): void {
   const kinds = Object.values(result.p99Milliseconds).map((it) => it.toFixed(1)).join(" / ");
   console.log(
-    `| ${result.minute} | ${result.residentMib.toFixed(1)} | ${result.usedMib.toFixed(2)} | ` +
-      `${kinds} | ${result.answered} | ${result.retried} | ${result.lost} |`,
+    `| ${result.minute} | ${result.residentMib.toFixed(1)} | ${result.ownMib.toFixed(1)} | ` +
+      `${result.usedMib.toFixed(2)} | ${kinds} | ` +
+      `${result.answered} | ${result.retried} | ${result.lost} |`,
   );
+}
+
+/** Tells of a request that was lost, and what the tracker logged meanwhile. */
+function printLoss({ at, kind, infoHash, reasons }: Loss, log: string[]): void {
+  console.log(`Lost at ${at.toISOString()}: ${kind}, ${infoHash}: ${reasons.join("; ")}`);
+  const from = at.getTime() - LOSS_MILLISECONDS;
+  for (const line of log.filter((text) => text.startsWith("{"))) {
+    const time = Date.parse(JSON.parse(line).time);
+    if (time >= from && time <= at.getTime()) console.log(`  the tracker: ${line}`);
+  }
 }
 
 function report(
   taken: Minute[],
-  { status, log, lines }: { status: number; log: string[]; lines: string[] },
+  { status, log, lines, losses }: {
+    status: number;
+    log: string[];
+    lines: string[];
+    losses: Loss[];
+  },
 ): void {
   const settled = taken.slice(taken.length >> 1);
   const slopeOf = (value: (it: Minute) => number) =>
@@ -197,12 +241,14 @@ function report(
     retried: sum("retried"),
     lost: sum("lost"),
     residentMibPerMinute: slopeOf(({ residentMib }) => residentMib),
+    ownMibPerMinute: slopeOf(({ ownMib }) => ownMib),
     usedMibPerMinute: slopeOf(({ usedMib }) => usedMib),
     p99MillisecondsPerMinute: Object.fromEntries(
       kinds.map((kind) => [kind, slopeOf(({ p99Milliseconds }) => p99Milliseconds[kind]!)]),
     ),
     trackerCore: sum("trackerCore") / taken.length,
     clientsCore: sum("clientsCore") / taken.length,
+    losses,
     exitStatus: status,
     logged: log.filter(isOdd),
     counted: lines.filter((line) =>

@@ -9,6 +9,7 @@ import { sleep } from "./traffic.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const READY_MILLISECONDS = 20_000;
+export const LIMIT_MIB = 256;
 
 export interface Ports {
   udp: number;
@@ -21,8 +22,8 @@ export interface TargetOptions {
   directory: string;
   /** TOML behind the protocols' tables. */
   more?: string;
-  /** TOML within [http.network]. */
-  httpNetwork?: string;
+  /** TOML within the tables `network` of HTTP and WebTorrent. */
+  tcpNetwork?: string;
   ports: Ports;
   takeOver?: boolean;
   /** A file that runs instead of main.ts, and gets the same arguments. */
@@ -44,12 +45,12 @@ export class Target implements AsyncDisposable {
 
   /** Starts one and waits until it answers over HTTP. */
   static async start(options: TargetOptions): Promise<Target> {
-    const { directory, ports, more = "", httpNetwork = "" } = options;
+    const { directory, ports, more = "", tcpNetwork = "" } = options;
     const path = `${directory}/tracker.toml`;
     await Deno.writeTextFile(
       path,
       `log_format = "json"
-      memory = { limit_mib = 256 }
+      memory = { limit_mib = ${LIMIT_MIB} }
       statistics = { interval = 0 }
       metrics = { address = "127.0.0.1:${ports.metrics}" }
       ${more}
@@ -58,10 +59,10 @@ export class Target implements AsyncDisposable {
       network = { address = "127.0.0.1:${ports.udp}", io = "native" }
       [http]
       socket_workers = 2
-      network = { address = "127.0.0.1:${ports.http}" ${httpNetwork} }
+      network = { address = "127.0.0.1:${ports.http}" ${tcpNetwork} }
       [ws]
       socket_workers = 2
-      network = { address = "127.0.0.1:${ports.ws}" }\n`,
+      network = { address = "127.0.0.1:${ports.ws}" ${tcpNetwork} }\n`,
     );
     const libc = Object.values(LIBC_PATHS).flat().join(",");
     const args = [
@@ -94,7 +95,11 @@ export class Target implements AsyncDisposable {
   async logged(text: string, since = 0): Promise<void> {
     const deadline = performance.now() + READY_MILLISECONDS;
     while (!this.log.slice(since).some((line) => line.includes(text))) {
-      if (performance.now() > deadline) throw new Error(`Never logged ${JSON.stringify(text)}`);
+      if (performance.now() > deadline) {
+        throw new Error(
+          `Never logged ${JSON.stringify(text)}: ${this.log.slice(since).join("\n")}`,
+        );
+      }
       await sleep(10);
     }
   }

@@ -23,10 +23,21 @@ export interface Targets {
   udp?: string;
   http?: string;
   ws?: string;
+  /** HTTP and WebTorrent speak TLS, and trust these authorities (PEM). */
+  caCerts?: string[];
   /** Milliseconds between two requests of a client; 0: as fast as answers come. */
   pauseMilliseconds: number;
   clientsPerKind: number;
   torrents: number;
+}
+
+/** A request that no try got an answer to. */
+export interface Loss {
+  at: Date;
+  kind: string;
+  infoHash: string;
+  /** Of each try, what came of it. */
+  reasons: string[];
 }
 
 /** What became of the requests of one kind of client. */
@@ -41,6 +52,8 @@ export interface Count {
   latency: RecordableHistogram;
 }
 
+/** More losses than that are counted and not described. */
+const LOSSES_MAX = 1_000;
 const TIMEOUT_MILLISECONDS = 1_000;
 const TRIES = 4;
 const RETRY_MILLISECONDS = 200;
@@ -57,31 +70,39 @@ interface Asker {
 
 export class Traffic {
   readonly counts = new Map<string, Count>();
+  /** The first of what was lost. */
+  readonly losses: Loss[] = [];
   #isEnding = false;
   readonly #done: Promise<unknown>;
 
   constructor(targets: Targets) {
     const kinds: [string, () => Asker][] = [];
-    const { udp, http, ws } = targets;
+    const { udp, http, ws, caCerts } = targets;
     if (udp !== undefined) kinds.push(["UDP", () => new UdpAsker(udp)]);
     if (http !== undefined) {
-      kinds.push(["HTTP, keep-alive", () => new HttpAsker(http, true)]);
-      kinds.push(["HTTP, one connection each", () => new HttpAsker(http, false)]);
+      const name = caCerts === undefined ? "HTTP" : "HTTPS";
+      const askers = (keepsAlive: boolean) => () => new HttpAsker(http, { keepsAlive, caCerts });
+      kinds.push([`${name}, keep-alive`, askers(true)]);
+      kinds.push([`${name}, one connection each`, askers(false)]);
     }
-    if (ws !== undefined) kinds.push(["WebTorrent", () => new WsAsker(ws, TIMEOUT_MILLISECONDS)]);
+    if (ws !== undefined) {
+      const name = caCerts === undefined ? "WebTorrent" : "WebTorrent, TLS";
+      const options = { timeoutMilliseconds: TIMEOUT_MILLISECONDS, caCerts };
+      kinds.push([name, () => new WsAsker(ws, options)]);
+    }
     this.#done = Promise.all(kinds.flatMap(([kind, create]) => {
-      const count = { asked: 0, answered: 0, retried: 0, lost: 0, latency: createHistogram() };
+      const count = createCount();
       this.counts.set(kind, count);
       return Array.from(
         { length: targets.clientsPerKind },
-        (_, seed) => this.#run(create(), { count, targets, seed }),
+        (_, seed) => this.#run(create(), { kind, count, targets, seed }),
       );
     }));
   }
 
   async #run(
     asker: Asker,
-    { count, targets, seed }: { count: Count; targets: Targets; seed: number },
+    { kind, count, targets, seed }: { kind: string; count: Count; targets: Targets; seed: number },
   ): Promise<void> {
     for (let turn = 1 + 7_919 * seed; !this.#isEnding; turn += 104_729) {
       const infoHash = new Uint8Array(20);
@@ -89,18 +110,19 @@ export class Traffic {
       ++count.asked;
       const since = performance.now();
       let isAnswered = false;
-      let tries = 0;
-      for (; !isAnswered && tries < TRIES; ++tries) {
-        if (tries > 0) await sleep(RETRY_MILLISECONDS);
-        isAnswered = await asker.announce(
-          infoHash,
-          1 + turn % PORTS,
-          turn % STOPPED_OF === 0,
-        ).then(() => true, () => false);
+      const reasons: string[] = [];
+      while (!isAnswered && reasons.length < TRIES) {
+        if (reasons.length > 0) await sleep(RETRY_MILLISECONDS);
+        try {
+          await asker.announce(infoHash, 1 + turn % PORTS, turn % STOPPED_OF === 0);
+          isAnswered = true;
+        } catch (error) {
+          reasons.push((error as Error).message);
+        }
       }
       const microseconds = Math.max(1, Math.round(1_000 * (performance.now() - since)));
-      if (!isAnswered) ++count.lost;
-      else if (tries > 1) ++count.retried;
+      if (!isAnswered) this.#lose({ at: new Date(), kind, infoHash: infoHash.toHex(), reasons });
+      else if (reasons.length > 0) ++count.retried;
       else ++count.answered;
       if (isAnswered) count.latency.record(microseconds);
       if (targets.pauseMilliseconds > 0) await sleep(targets.pauseMilliseconds);
@@ -108,18 +130,15 @@ export class Traffic {
     asker.close();
   }
 
+  #lose(loss: Loss): void {
+    ++this.counts.get(loss.kind)!.lost;
+    if (this.losses.length < LOSSES_MAX) this.losses.push(loss);
+  }
+
   /** Ends the clients, each after the request it is at. */
   async stop(): Promise<void> {
     this.#isEnding = true;
     await this.#done;
-  }
-
-  /** One line of a table for each kind. */
-  rows(what: string): string[] {
-    return [...this.counts].map(([kind, { asked, answered, retried, lost, latency }]) =>
-      `| ${what} | ${kind} | ${asked} | ${answered} | ${retried} | ${lost} | ` +
-      `${(latency.percentile(99) / 1_000).toFixed(1)} |`
-    );
   }
 }
 
@@ -127,6 +146,30 @@ export const ROW_HEAD = [
   "| what | clients | asked | answered at once | after a retry | lost | p99 in ms |",
   "| ---- | ------- | ----: | ---------------: | ------------: | ---: | --------: |",
 ];
+
+/** One line of a table for each kind, of all runs together. */
+export function rowsOf(what: string, runs: readonly Traffic[]): string[] {
+  const sums = new Map<string, Count>();
+  for (const [kind, count] of runs.flatMap(({ counts }) => [...counts])) {
+    const sum = sums.get(kind) ?? createCount();
+    sums.set(kind, sum);
+    for (const key of ["asked", "answered", "retried", "lost"] as const) sum[key] += count[key];
+    sum.latency.add(count.latency);
+  }
+  return [...sums].map(([kind, { asked, answered, retried, lost, latency }]) =>
+    `| ${what} | ${kind} | ${asked} | ${answered} | ${retried} | ${lost} | ` +
+    `${(latency.percentile(99) / 1_000).toFixed(1)} |`
+  );
+}
+
+function createCount(): Count {
+  return { asked: 0, answered: 0, retried: 0, lost: 0, latency: createHistogram() };
+}
+
+/** An answer that says no. */
+function describe(response: { kind: string; reason?: string; message?: string }): string {
+  return `Told ${JSON.stringify(response.reason ?? response.message ?? response.kind)}`;
+}
 
 /** Keeps a connection id for as long as it serves. */
 class UdpAsker implements Asker {
@@ -163,7 +206,7 @@ class UdpAsker implements Asker {
         port,
       });
       const response = parseResponse(await this.#exchange(byteLength, transactionId), 4);
-      if (response.kind !== "announce") throw new Error(`Not an announce: ${response.kind}`);
+      if (response.kind !== "announce") throw new Error(describe(response));
     } catch (error) {
       this.#connectionId = undefined; // the tracker may be another one by now
       throw error;
@@ -214,12 +257,14 @@ class UdpAsker implements Asker {
 class HttpAsker implements Asker {
   readonly #tracker: string;
   readonly #keepsAlive: boolean;
+  readonly #caCerts: string[] | undefined;
   readonly #buffer = new Uint8Array(16_384);
-  #conn: Deno.TcpConn | undefined;
+  #conn: Deno.Conn | undefined;
 
-  constructor(tracker: string, keepsAlive: boolean) {
+  constructor(tracker: string, options: { keepsAlive: boolean; caCerts?: string[] }) {
     this.#tracker = tracker;
-    this.#keepsAlive = keepsAlive;
+    this.#keepsAlive = options.keepsAlive;
+    this.#caCerts = options.caCerts;
   }
 
   async announce(infoHash: Uint8Array, port: number, isStopped: boolean): Promise<void> {
@@ -245,9 +290,7 @@ class HttpAsker implements Asker {
 
   /** Returns whether the tracker closes the connection. */
   async #exchange(request: Uint8Array): Promise<boolean> {
-    const { hostname, port } = new URL(`http://${this.#tracker}`);
-    this.#conn ??= await Deno.connect({ hostname, port: Number(port) });
-    const conn = this.#conn;
+    const conn = this.#conn ??= await this.#connect();
     for (let sent = 0; sent < request.length;) sent += await conn.write(request.subarray(sent));
     for (let length = 0; length < this.#buffer.length;) {
       const count = await conn.read(this.#buffer.subarray(length));
@@ -256,10 +299,20 @@ class HttpAsker implements Asker {
       const frame = findFrame(this.#buffer.subarray(0, length));
       if (frame === undefined || frame.byteLength > length) continue;
       if (frame.status !== 200) throw new Error(`Status ${frame.status}`);
-      parseBody(this.#buffer.subarray(frame.bodyStart, frame.byteLength));
+      const response = parseBody(this.#buffer.subarray(frame.bodyStart, frame.byteLength));
+      if (response.kind !== "announce") throw new Error(describe(response));
       return frame.isLast;
     }
     throw new Error("The answer is too long");
+  }
+
+  #connect(): Promise<Deno.Conn> {
+    const url = new URL(`http://${this.#tracker}`);
+    const endpoint = { hostname: url.hostname, port: Number(url.port) };
+    const caCerts = this.#caCerts;
+    return caCerts === undefined
+      ? Deno.connect(endpoint)
+      : Deno.connectTls({ ...endpoint, caCerts });
   }
 
   close(): void {

@@ -2,7 +2,7 @@
  * A WebTorrent client as the reliability runs have it: it announces with an offer, answers the
  * offers of others, and now and then leaves with all its torrents by closing its connection.
  */
-import { WsClient } from "../../protocols/ws/client.ts";
+import { type Endpoint, WsClient } from "../../protocols/ws/client.ts";
 import type { TrackerMessage } from "../../protocols/ws/messages.ts";
 
 const ANNOUNCES_PER_CONNECTION = 200;
@@ -11,17 +11,17 @@ const SDP = "v=0\r\n".padEnd(400, "a=candidate ");
 type Announced = TrackerMessage & { kind: "announce" };
 
 export class WsAsker {
-  readonly #endpoint: { hostname: string; port: number };
+  readonly #endpoint: Endpoint;
   readonly #timeoutMilliseconds: number;
   readonly #peerId = crypto.getRandomValues(new Uint8Array(20));
   #client: WsClient | undefined;
   #announces = 0;
   #waiting: PromiseWithResolvers<Announced> | undefined;
 
-  constructor(tracker: string, timeoutMilliseconds: number) {
+  constructor(tracker: string, options: { timeoutMilliseconds: number; caCerts?: string[] }) {
     const { hostname, port } = new URL(`http://${tracker}`);
-    this.#endpoint = { hostname, port: Number(port) };
-    this.#timeoutMilliseconds = timeoutMilliseconds;
+    this.#endpoint = { hostname, port: Number(port), caCerts: options.caCerts };
+    this.#timeoutMilliseconds = options.timeoutMilliseconds;
   }
 
   /** Announces; the port is of no meaning here. */
@@ -72,7 +72,9 @@ export class WsAsker {
       message = await client.receive()
     ) {
       if (message.kind === "announce") this.#waiting?.resolve(message);
-      if (message.kind === "failure") this.#waiting?.reject(new Error(message.reason));
+      if (message.kind === "failure") {
+        this.#waiting?.reject(new Error(`Told ${JSON.stringify(message.reason)}`));
+      }
       if (message.kind !== "offer") continue;
       const { infoHash, peerId, offerId } = message;
       const answer = { infoHash, peerId: this.#peerId, toPeerId: peerId, offerId, sdp: SDP };
