@@ -1,14 +1,25 @@
 /**
- * What Deno's own TCP sockets allow: a loop that answers every head with constant bytes and keeps
- * nothing. No tracker on `Deno.listen` can be faster than this on the same machine.
+ * What Deno's own TCP sockets allow: a loop that answers every read with constant bytes, parses
+ * nothing and keeps nothing. No tracker on `Deno.listen` can be faster on the same machine.
  *
- *     deno run --allow-net --allow-read bench/limits/deno_http_loop.ts PORT [CERTIFICATE KEY]
+ *     deno run --allow-net --allow-read bench/limits/deno_http_loop.ts PORT [--close]
+ *       [CERTIFICATE KEY]
+ *
+ * `--close` ends every connection after its first answer. A connection reads into a slice of shared
+ * memory of its own, as Riptide's do.
  */
+import { parseArgs } from "node:util";
 
 const PEERS = 25; // what a swarm of the comparison is answered with, in the mean
-const BLANK_LINE = [13, 10, 13, 10];
+/** Longer than any request of the load test, which sends each by one write. */
+const SLICE_SIZE = 1024;
+const SLICE_COUNT_MAX = 32_768;
 
-const [port, certificate, key] = Deno.args as [string, string?, string?];
+const { values: { close: isClosing }, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { close: { type: "boolean", default: false } },
+});
+const [port, certificate, key] = positionals as [string, string?, string?];
 const address = { hostname: "127.0.0.1", port: Number(port) };
 const listener = certificate === undefined || key === undefined
   ? Deno.listen(address)
@@ -21,22 +32,24 @@ const listener = certificate === undefined || key === undefined
 const body = `d8:completei1000e10:incompletei1000e8:intervali900e5:peers${6 * PEERS}:` +
   `${"\x01".repeat(6 * PEERS)}e`;
 const answer = new TextEncoder().encode(
-  `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n` +
+    `${isClosing ? "Connection: close\r\n" : ""}\r\n${body}`,
 );
-const decoder = new TextDecoder();
+const memory = new Uint8Array(new SharedArrayBuffer(SLICE_SIZE * SLICE_COUNT_MAX));
+const free: number[] = Array.from({ length: SLICE_COUNT_MAX }, (_, index) => index);
 
 async function serve(conn: Deno.Conn): Promise<void> {
-  const input = new Uint8Array(4096);
+  const slice = free.pop()!;
+  const input = memory.subarray(slice * SLICE_SIZE, (slice + 1) * SLICE_SIZE);
   try {
-    for (let length = await conn.read(input); length !== null; length = await conn.read(input)) {
-      const isWhole = BLANK_LINE.every((byte, index) => input[length! - 4 + index] === byte);
-      if (!isWhole) continue;
+    while (await conn.read(input) !== null) {
       await conn.write(answer);
-      if (decoder.decode(input.subarray(0, length)).includes("Connection: close")) break;
+      if (isClosing) break;
     }
   } catch {
     // The client has gone.
   }
+  free.push(slice);
   conn.close();
 }
 

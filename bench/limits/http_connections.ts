@@ -9,8 +9,8 @@
  * number of requests a second goes to 100 open connections, and to 1 % of all of them.
  */
 import { parseArgs } from "node:util";
-import { announce, bareLoop, type HttpServer } from "../compare/http_servers.ts";
-import { type HttpTarget, inServer, riptide } from "../compare/http_servers.ts";
+import { announce, bareLoop, type HttpServer } from "./http_servers.ts";
+import { type HttpTarget, inServer, riptide } from "./http_servers.ts";
 import { readProcessUsage } from "../load/process_usage.ts";
 
 const FEW = 100;

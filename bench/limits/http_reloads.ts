@@ -9,7 +9,7 @@
  * whoever is reset or left without an answer. DIRECTORY is another checkout of Riptide.
  */
 import { parseArgs } from "node:util";
-import { inServer, makeCertificate, riptide } from "../compare/http_servers.ts";
+import { inServer, makeCertificate, riptide } from "./http_servers.ts";
 
 const RELOAD_EVERY_MILLISECONDS = 1_000;
 

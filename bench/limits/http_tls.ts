@@ -6,8 +6,8 @@
  * `openssl s_time` makes the handshakes. The server has core 0, it has core 1.
  */
 import { parseArgs } from "node:util";
-import { announce, bareLoop, inServer } from "../compare/http_servers.ts";
-import { type HttpTarget, makeCertificate, riptide } from "../compare/http_servers.ts";
+import { announce, bareLoop, inServer } from "./http_servers.ts";
+import { type HttpTarget, makeCertificate, riptide } from "./http_servers.ts";
 import { readProcessUsage } from "../load/process_usage.ts";
 
 const { values: args } = parseArgs({

@@ -2,7 +2,7 @@
  * Memory of idle WebSocket connections: of the WebTorrent tracker, and beyond a bare loop of Deno's
  * sockets that only reads.
  *
- *     deno run -A bench/compare/ws_memory.ts [--connections 15000] [--certificate PEM --key PEM]
+ *     deno run -A bench/limits/ws_memory.ts [--connections 15000] [--certificate PEM --key PEM]
  *
  * Each connection of the tracker has been upgraded and has announced one torrent. Resident memory
  * is read before the first connection and when all of them are idle.

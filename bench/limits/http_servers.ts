@@ -14,8 +14,6 @@ export interface Certificate {
 export interface HttpServer {
   name: string;
   isTls: boolean;
-  /** Cores that it may use. */
-  cores: string;
   /** The program and its arguments; `configPath` holds `config`. */
   command(options: { port: number; configPath: string }): string[];
   config(port: number): string;
@@ -44,7 +42,6 @@ export function riptide(root: string, options: { certificate?: Certificate }): H
   return {
     name: `riptide (${root})`,
     isTls: certificate !== undefined,
-    cores: SERVER_CORE,
     command: ({ configPath }) => [
       ...[Deno.execPath(), "run", "--quiet", "--no-prompt", "--allow-read", "--allow-net"],
       ...["--allow-sys", `${root}/main.ts`, "http", "-c", configPath],
@@ -58,36 +55,20 @@ export function riptide(root: string, options: { certificate?: Certificate }): H
   };
 }
 
-/** The floor: constant answers from the same sockets (bench/limits/deno_http.ts). */
+/** The floor: constant answers from the same sockets (bench/limits/deno_http_loop.ts). */
 export function bareLoop(
   { isClosing, certificate }: { isClosing: boolean; certificate?: Certificate },
 ): HttpServer {
   return {
     name: "bare loop of Deno",
     isTls: certificate !== undefined,
-    cores: SERVER_CORE,
     command: ({ port }) => [
-      ...[Deno.execPath(), "run", "--quiet", "--allow-all", "--unstable-net"],
-      new URL("../limits/deno_http.ts", import.meta.url).pathname,
-      ...["--port", String(port), ...(isClosing ? ["--close"] : [])],
-      ...(certificate === undefined
-        ? []
-        : ["--certificate", certificate.certificatePath, "--key", certificate.keyPath]),
+      ...[Deno.execPath(), "run", "--quiet", "--allow-read", "--allow-net"],
+      new URL("deno_http_loop.ts", import.meta.url).pathname,
+      ...[String(port), ...(isClosing ? ["--close"] : [])],
+      ...(certificate === undefined ? [] : [certificate.certificatePath, certificate.keyPath]),
     ],
     config: () => "",
-  };
-}
-
-/** aquatic_http 0.9. */
-export function aquatic(path: string, { isClosing }: { isClosing: boolean }): HttpServer {
-  return {
-    name: "aquatic_http 0.9",
-    isTls: false,
-    cores: "0,1",
-    command: ({ configPath }) => [path, "-c", configPath],
-    config: (port) =>
-      `log_level = "error"\n[network]\naddress = "127.0.0.1:${port}"\n` +
-      `keep_alive = ${!isClosing}\n[protocol]\nmax_peers = 50\n`,
   };
 }
 
@@ -100,7 +81,7 @@ export async function inServer<T>(
   const configPath = await Deno.makeTempFile({ suffix: ".toml" });
   await Deno.writeTextFile(configPath, server.config(port));
   const child = new Deno.Command("taskset", {
-    args: ["-c", server.cores, ...server.command({ port, configPath })],
+    args: ["-c", SERVER_CORE, ...server.command({ port, configPath })],
     stdin: "null",
     stdout: "null",
     stderr: "inherit",
