@@ -2,6 +2,7 @@
  * Runs every benchmark for a moment: that they run, and that the load tests find the answers of
  * every listener right, is all that this shows. Ends with status 1 when one does not.
  */
+import { makeCertificate } from "./compare/install.ts";
 import { freeTcpPort, freeUdpPort, untilListens, untilUdpAnswers } from "./readiness.ts";
 
 const root = new URL("..", import.meta.url).pathname;
@@ -25,13 +26,15 @@ async function succeeds(args: string[]): Promise<boolean> {
 /** A load test against a server of our own; it fails when an answer is wrong or none comes. */
 interface LoadStep {
   protocol: "udp" | "http" | "ws";
+  /** First lines of the server's configuration. */
+  top?: string;
   /** Lines of the server's configuration, behind its `[network]` with the address. */
   network: string;
   /** Settings of the load test, behind its address and duration. */
   settings: string;
 }
 
-function load(name: string, { protocol, network, settings }: LoadStep): Step {
+function load(name: string, { protocol, top = "", network, settings }: LoadStep): Step {
   return {
     name: `load test, ${name}`,
     async run() {
@@ -40,7 +43,7 @@ function load(name: string, { protocol, network, settings }: LoadStep): Step {
       const [server, client] = [`${folder}/server.toml`, `${folder}/client.toml`];
       await Deno.writeTextFile(
         server,
-        `log_level = "error"\n[network]\naddress = "127.0.0.1:${port}"\n${network}`,
+        `log_level = "error"\n${top}[network]\naddress = "127.0.0.1:${port}"\n${network}`,
       );
       await Deno.writeTextFile(
         client,
@@ -85,6 +88,15 @@ const WS_LOAD = "num_connections_per_worker = 16\n[torrents]\nnumber_of_torrents
   "number_of_peers = 200\nweight_scrape = 1\npeer_leaving_probability = 0.1\n";
 const RATE = "rate = 2000\n";
 
+const tls = await Deno.makeTempDir();
+const failures = new Map<string, string>();
+await makeCertificate(tls, failures);
+for (const [what, reason] of failures) throw new Error(`No ${what}: ${reason}`);
+const SECURE_SERVER = `enable_tls = true\ntls_certificate_path = "${tls}/leaf.pem"\n` +
+  `tls_private_key_path = "${tls}/leaf.key.pem"\n`;
+const SECURE_LOAD = `num_workers = 2\nenable_tls = true\ntls_trusted_path = "${tls}/ca.pem"\n`;
+const TWO = "socket_workers = 2\n";
+
 const steps: Step[] = [
   script("two workers against one", ["bench/core_scaling.ts", "1"]),
   script("latency under housekeeping", ["bench/core_latency.ts", "1"]),
@@ -102,6 +114,24 @@ const steps: Step[] = [
     settings: `${RATE}keep_alive = false\nnum_connections = 64\n`,
   }),
   load("WebTorrent", { protocol: "ws", network: "", settings: WS_LOAD }),
+  load("UDP, two workers against two", {
+    protocol: "udp",
+    top: TWO,
+    network: 'io = "native"\n',
+    settings: `workers = 2\n${UDP_LOAD}`,
+  }),
+  load("HTTP over TLS, two workers against two", {
+    protocol: "http",
+    top: TWO,
+    network: SECURE_SERVER,
+    settings: SECURE_LOAD + HTTP_LOAD,
+  }),
+  load("WebTorrent over TLS, two workers against two", {
+    protocol: "ws",
+    top: TWO,
+    network: SECURE_SERVER,
+    settings: SECURE_LOAD + WS_LOAD,
+  }),
 ];
 let isFailed = false;
 for (const { name, run } of steps) {
@@ -109,4 +139,5 @@ for (const { name, run } of steps) {
   console.log(`${isOk ? "ok" : "FAILED"}: ${name}`);
   isFailed ||= !isOk;
 }
+await Deno.remove(tls, { recursive: true });
 Deno.exit(isFailed ? 1 : 0);

@@ -23,12 +23,15 @@ server.on("warning", () => {});
 server.listen(Number(port), { http: "127.0.0.1", udp: "127.0.0.1", udp6: "::1" });
 `;
 
+/** Debian's package, with the library that it wants. */
+const DEBIAN_PACKAGES = ["opentracker=0.0~git20210823.110868e-3", "libowfat0=0.32-4"];
+
 /** Trackers that are not compared, and why: part of the report. */
 export const ABSENT: Readonly<Record<string, string>> = {
   "wt-tracker": "not on npm",
-  "chihaya": "the Go module proxy has no version of github.com/chihaya/chihaya",
-  "opentracker": "Debian's build (2021-08-23) answers announces of listed torrents only",
-  "torrust-tracker": "3.0.0 is on crates.io; it was not built yet",
+  "chihaya": "the Go module proxy refused github.com/chihaya/chihaya, every version, on 2026-11-24",
+  "torrust-tracker": "3.0.0 is on crates.io and compiles, but its last crate took more than the " +
+    "ten minutes it was given",
 };
 
 /**
@@ -62,8 +65,19 @@ export async function install({ root, cache }: Places): Promise<Map<string, stri
       NODE_PACKAGE,
     ]);
   }
+  if (!await exists(`${cache}/opentracker/usr/bin/opentracker`)) {
+    await attempt(failures, "opentracker", [
+      ...[
+        "sh",
+        "-c",
+        `cd "$0" && apt-get download "$@" && for f in *.deb; do` +
+        ` dpkg-deb -x "$f" opentracker || exit; done`,
+      ],
+      ...[cache, ...DEBIAN_PACKAGES],
+    ]);
+  }
   await Deno.writeTextFile(`${cache}/bittorrent_tracker.mjs`, NODE_LAUNCHER);
-  for (const name of ["udp_echo", "http_echo"]) {
+  for (const name of ["udp_echo", "http_echo", "ws_echo"]) {
     await attempt(failures, name, [
       ...["cc", "-O2", "-march=native", "-o", `${cache}/limits/${name}`],
       `${root}bench/limits/${name}.c`,
@@ -73,8 +87,11 @@ export async function install({ root, cache }: Places): Promise<Map<string, stri
   return failures;
 }
 
-/** An authority and a leaf; aquatic reads PEM, whatever the text beside its key says. */
-async function makeCertificate(directory: string, failures: Map<string, string>): Promise<void> {
+/** Makes an authority and a leaf; aquatic reads PEM, whatever the text beside its key says. */
+export async function makeCertificate(
+  directory: string,
+  failures: Map<string, string>,
+): Promise<void> {
   const at = (name: string) => `${directory}/${name}`;
   const extensions = at("leaf.cnf");
   await Deno.writeTextFile(

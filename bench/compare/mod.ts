@@ -1,31 +1,25 @@
 /**
  * Compares Riptide with other trackers and with what the machine allows.
  *
- *     deno task compare [udp] [http] [ws] [--quick] [--rounds 5] [--seconds 6] [--only TEXT]
- *       [--cache DIRECTORY] [--out DIRECTORY] [--date YYYY-MM-DD] [--list]
+ *     deno task compare [udp] [http] [ws] [--quick] [--rounds 5] [--seconds 6] [--only TEXT,TEXT]
+ *       [--minutes N] [--cache DIRECTORY] [--out DIRECTORY] [--date YYYY-MM-DD] [--list]
  *
  * Rivals are installed into the cache directory. Every run is written to the raw data at once; the
- * same command goes on where it stopped, and protocols may be compared one after the other. Needs
+ * same command goes on where it stopped. `--minutes` begins nothing that would end later. Needs
  * Linux, two cores with nothing else to do, taskset, cc, cargo, npm and openssl.
  */
 
 import { parseArgs } from "node:util";
-import { crossCheck } from "./cross_check.ts";
+import { crossCheck, crossCheckSeconds } from "./cross_check.ts";
 import { ABSENT, install } from "./install.ts";
-import { measure } from "./measure.ts";
+import { LOAD_CORE } from "./measure.ts";
 import { drawPlot } from "./plot.ts";
-import { createRaw, hasRun, type Raw, readRaw, writeRaw } from "./raw.ts";
+import { createRaw, type Raw, readRaw, type Run, writeRaw } from "./raw.ts";
 import { REASONS } from "./reasons.ts";
 import { createRows, formatReport } from "./report.ts";
-import {
-  expectedSeconds,
-  type Protocol,
-  PROTOCOLS,
-  type Scenario,
-  scenariosOf,
-} from "./scenarios.ts";
+import { pendingServers, runRounds, type Step } from "./rounds.ts";
+import { expectedSeconds, type Protocol, PROTOCOLS, scenariosOf } from "./scenarios.ts";
 import { allServers, type Places, type Server } from "./servers.ts";
-import { median } from "./statistics.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
@@ -35,6 +29,7 @@ const { values: args, positionals } = parseArgs({
     quick: { type: "boolean", default: false },
     rounds: { type: "string" },
     seconds: { type: "string" },
+    minutes: { type: "string" },
     only: { type: "string" },
     cache: { type: "string", default: `${Deno.env.get("HOME") ?? "/tmp"}/.cache/riptide-compare` },
     out: { type: "string", default: `${root}bench/results` },
@@ -50,100 +45,122 @@ if (!protocols.every((protocol) => PROTOCOLS.includes(protocol))) {
 }
 const options = {
   rounds: Number(args.rounds ?? (args.quick ? 1 : 5)),
-  seconds: Number(args.seconds ?? (args.quick ? 2 : 6)),
+  seconds: Number(args.seconds ?? (args.quick ? 1 : 6)),
   isQuick: args.quick,
 };
+const endMs = performance.now() + Number(args.minutes ?? Infinity) * 60_000;
 const places: Places = { root, cache: args.cache };
 const base = `${args.out}/${args.date}-compare${args.quick ? "-quick" : ""}`;
 const rawPath = `${base}.json`;
-const servers = allServers(places);
-
-/** What is to run, server by server within a round. */
-function plan(protocol: Protocol): { scenario: Scenario; servers: Server[] }[] {
-  return scenariosOf(protocol, options)
-    .filter(({ name }) => args.only === undefined || name.includes(args.only))
-    .map((scenario) => ({
-      scenario,
-      servers: servers.filter((server) =>
-        server.protocol === protocol && server.canServe(scenario)
-      ),
-    }));
-}
-
-for (const protocol of protocols) {
-  const scenarios = plan(protocol);
-  const seconds = scenarios.reduce(
-    (sum, { scenario, servers }) => sum + expectedSeconds([scenario], servers.length),
-    0,
-  );
-  console.error(`${protocol}: about ${Math.ceil(seconds / 60)} minutes`);
-  if (args.list) scenarios.forEach(({ scenario }) => console.log(`${protocol} ${scenario.name}`));
-}
-if (args.list) Deno.exit(0);
-
-await Deno.mkdir(args.out, { recursive: true });
 const raw = await readRaw(rawPath) ?? createRaw(args.date, options);
-raw.machine = await describeMachine();
-raw.commit = await outputOf("git", ["-C", root, "rev-parse", "--short", "HEAD"]);
-raw.versions = {
-  deno: Deno.version.deno,
-  node: await outputOf("node", ["--version"]),
-  cc: (await outputOf("cc", ["--version"])).split("\n")[0]!,
-  rustc: await outputOf("rustc", ["--version"]),
-};
-console.error("Installing what is missing …");
-const failures = await install(places);
-for (const [name, reason] of failures) console.error(`Not installed: ${name}: ${reason}`);
-raw.absent = { ...ABSENT, ...Object.fromEntries(failures) };
 
-for (const protocol of protocols) {
-  for (const { scenario, servers } of plan(protocol)) {
-    for (let round = 0; round < scenario.rounds; ++round) {
-      for (const server of servers) await runOnce(server, scenario, round);
-    }
+if (!args.list) await prepare();
+const servers: Server[] = [];
+for (const server of allServers(places)) if (await isThere(server)) servers.push(server);
+const steps = plan();
+const seconds = steps.map((step) =>
+  expectedSeconds(step.scenario, pendingServers(raw, step).length)
+);
+const total = seconds.reduce((sum, each) => sum + each, 0);
+console.error(`About ${Math.ceil(total / 60)} minutes, and half a minute for each cross-check`);
+if (args.list) {
+  for (const [index, { scenario, servers }] of steps.entries()) {
+    console.log(
+      `${scenario.protocol} ${scenario.name}: ${scenario.rounds} rounds of ${servers.length} ` +
+        `servers, ${Math.ceil(seconds[index]!)} s`,
+    );
   }
-  if (args.only === undefined) await checkTester(protocol);
+  Deno.exit(0);
 }
+
+for (const [index, step] of steps.entries()) {
+  if (performance.now() + seconds[index]! * 1000 > endMs) {
+    console.error(`No time for ${step.scenario.protocol} ${step.scenario.name}`);
+    continue;
+  }
+  await runRounds(step, { raw, places, onRun });
+}
+if (args.only === undefined) { for (const protocol of protocols) await checkTester(protocol); }
 await writeReport(raw);
 
-async function runOnce(server: Server, scenario: Scenario, round: number): Promise<void> {
-  const { protocol } = server;
-  if (hasRun(raw, { protocol, scenario: scenario.name, server: server.name, round })) return;
-  const rate = rateOf(raw, server, scenario);
-  if (Number.isNaN(rate)) { // its closed loop failed, or was left out by --only
-    console.error(`${protocol} ${scenario.name} ${server.name}: it has no closed loop to go by`);
-    return;
+/** What is to run, what matters most first. */
+function plan(): Step[] {
+  const only = args.only?.split(",");
+  return protocols.flatMap((protocol) =>
+    scenariosOf(protocol, options)
+      .filter(({ name }) => only?.some((text) => name.includes(text)) ?? true)
+      .map((scenario) => ({
+        scenario,
+        servers: servers.filter((server) =>
+          server.protocol === protocol && server.canServe(scenario)
+        ),
+      }))
+  ).toSorted((a, b) => a.scenario.rank - b.scenario.rank);
+}
+
+/** Whether what a server is run from has been installed, and can be what it is to be. */
+async function isThere(server: Server): Promise<boolean> {
+  const [scenario] = scenariosOf(server.protocol, options);
+  if (server.io !== undefined && !(await defaultsOf(server.protocol)).includes("\nio = ")) {
+    return false;
   }
-  const run = await measure({ server, scenario, round, places, rate });
-  raw.runs.push(run);
+  const paths = server.command(scenario!).filter((word) => word.startsWith(`${places.cache}/`));
+  try {
+    await Promise.all(paths.map((path) => Deno.stat(path)));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The commented defaults of a tracker of ours. */
+function defaultsOf(protocol: Protocol): Promise<string> {
+  const flags = ["--quiet", "--no-prompt", "--allow-read", "--allow-net", "--allow-sys"];
+  return outputOf(Deno.execPath(), ["run", ...flags, `${root}main.ts`, protocol, "-p"]);
+}
+
+/** Installs what is missing, and notes what this machine is. */
+async function prepare(): Promise<void> {
+  await Deno.mkdir(args.out, { recursive: true });
+  // What this process does between the runs is the load's part, not the server's.
+  await outputOf("taskset", ["-a", "-p", "-c", LOAD_CORE, `${Deno.pid}`]);
+  raw.machine = await describeMachine();
+  raw.commit = await outputOf("git", ["-C", root, "rev-parse", "--short", "HEAD"]);
+  raw.versions = {
+    deno: Deno.version.deno,
+    node: await outputOf("node", ["--version"]),
+    cc: (await outputOf("cc", ["--version"])).split("\n")[0]!,
+    rustc: await outputOf("rustc", ["--version"]),
+  };
+  console.error("Installing what is missing …");
+  const failures = await install(places);
+  for (const [name, reason] of failures) console.error(`Not installed: ${name}: ${reason}`);
+  raw.absent = { ...ABSENT, ...Object.fromEntries(failures) };
+}
+
+async function onRun(run: Run, server: Server): Promise<void> {
+  const scenario = scenariosOf(run.protocol, options).find(({ name }) => name === run.scenario)!;
+  const shorten = (text: string) => text.replaceAll(root, "").replaceAll(`${places.cache}/`, "");
   raw.servers[server.name] ??= {
     role: server.role,
-    command: server.command(scenario).join(" ").replaceAll(root, "").replaceAll(
-      `${places.cache}/`,
-      "",
-    ).replace(Deno.execPath(), "deno"),
-    config: server.config(scenario).replaceAll(`${places.cache}/`, ""),
+    command: shorten(server.command(scenario).join(" ")).replace(Deno.execPath(), "deno"),
+    config: shorten(server.config(scenario)),
   };
   await writeRaw(rawPath, raw);
   const what = run.failure ?? `${Math.round(run.responsesPerCpuSecond)} per CPU-second, ` +
       `p99 ${run.latencyMicroseconds.p99} µs`;
   console.error(
-    `${protocol} ${scenario.name} ${round + 1}/${scenario.rounds} ${server.name}: ${what}`,
+    `${run.protocol} ${run.scenario} ${run.round + 1}/${scenario.rounds} ${server.name}: ${what}`,
   );
 }
 
-/** An open loop's rate: a share of what this server's closed loop gave; NaN if it gave none. */
-function rateOf(raw: Raw, { name }: Server, scenario: Scenario): number {
-  if (scenario.shareOfMost === undefined) return 0;
-  const most = raw.runs.filter((run) =>
-    run.server === name && run.scenario === "most" && run.failure === undefined
-  ).map((run) => run.responsesPerSecond);
-  return Math.round(median(most) * scenario.shareOfMost);
-}
-
 async function checkTester(protocol: Protocol): Promise<void> {
-  const server = servers.find((server) => server.name === `aquatic_${protocol} 0.9.0`)!;
-  if (raw.crossChecks.some((check) => check.protocol === protocol)) return;
+  const server = servers.find((server) => server.name === `aquatic_${protocol} 0.9.0`);
+  if (server === undefined || raw.crossChecks.some((check) => check.protocol === protocol)) return;
+  if (performance.now() + crossCheckSeconds(options.seconds) * 1000 > endMs) {
+    console.error(`No time for the cross-check of ${protocol}`);
+    return;
+  }
   const [scenario] = scenariosOf(protocol, options);
   try {
     const isTls = protocol === "ws"; // aquatic's tester speaks nothing else

@@ -14,8 +14,12 @@ export interface Run {
   round: number;
   /** Why there are no figures, such as that the server does not start. */
   failure?: string;
+  /** Requests that were sent: with WebTorrent, one has many responses. */
+  requestsPerSecond: number;
   responsesPerSecond: number;
   responsesPerCpuSecond: number;
+  /** Responses a second by kind. */
+  rates: Record<string, number>;
   latencyMicroseconds: LatencyReport;
   timeouts: number;
   testerIdleShare: number;
@@ -27,8 +31,15 @@ export interface Run {
 export interface CrossCheck {
   protocol: Protocol;
   server: string;
+  /** Responses a second. */
   ours: number;
   theirs: number;
+  /** Responses a CPU-second of the server: alike where only the testers differ in speed. */
+  oursPerCpuSecond: number;
+  theirsPerCpuSecond: number;
+  /** Responses a second by kind. */
+  oursByKind: Record<string, number>;
+  theirsByKind: Record<string, number>;
 }
 
 export interface Raw {

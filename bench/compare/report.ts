@@ -27,6 +27,8 @@ export interface Row {
   residentMib: number;
   coldStartMilliseconds: number;
   timeouts: number;
+  /** Of one core: what the server computed in a second. */
+  serverBusyShare: number;
   testerIdleShare: number;
   failure: string | undefined;
 }
@@ -69,6 +71,7 @@ function rowsOfScenario(raw: Raw, runs: Run[]): Row[] {
       residentMib: of((run) => run.residentBytes) / 2 ** 20,
       coldStartMilliseconds: of((run) => run.coldStartMilliseconds),
       timeouts: runs.reduce((sum, run) => sum + run.timeouts, 0),
+      serverBusyShare: of((run) => run.responsesPerSecond / run.responsesPerCpuSecond),
       testerIdleShare: of((run) => run.testerIdleShare),
       failure: runs.length > 0 ? undefined : all[0]!.failure,
     };
@@ -86,9 +89,13 @@ export function formatReport(
   const rows = createRows(raw);
   return [
     `# Comparison, ${raw.date}\n`,
-    `${raw.machine}. Riptide ${raw.commit}. Medians of ${raw.options.rounds} interleaved ` +
-    `rounds of ${raw.options.seconds} s, the spread in brackets; the server has core 0, the load ` +
-    `core 1, and two workers share both. Repeat it with \`deno task compare\`.\n`,
+    `${raw.machine}. Riptide ${raw.commit}. Medians of interleaved rounds of ` +
+    `${raw.options.seconds} s, the spread in brackets; the server has core 0, the load core 1, ` +
+    "and two workers share both. Repeat it with `deno task compare`.\n",
+    "Busy is what server and load test computed, of a core: where the load test is busier than " +
+    "the server, responses per second are its limit, and only those per CPU-second are the " +
+    "server's (UDP's load test always computes: its share is of turns that found something to " +
+    "do).\n",
     ...(raw.options.isQuick ? ["**A quick run: no figure of it means anything.**\n"] : []),
     formatLosses(rows, reasons),
     ...PROTOCOLS.filter((protocol) => rows.some((row) => row.protocol === protocol))
@@ -147,34 +154,50 @@ function formatScenario(scenario: Scenario, rows: readonly Row[]): string {
         formatNumber(row.residentMib),
         formatNumber(row.coldStartMilliseconds),
         formatNumber(row.timeouts),
-        `${Math.round(row.testerIdleShare * 100)} %`,
+        formatPercent(row.serverBusyShare),
+        formatPercent(1 - row.testerIdleShare),
       ]
-      : [row.server, `failed: ${row.failure.split("\n")[0]}`, ...Array(9).fill("")]
+      : [row.server, `failed: ${row.failure.split("\n")[0]}`, ...Array(10).fill("")]
   );
   const head = [
     ...["server", "per CPU-second", "ratio", "per second", "p50 µs", "p99 µs", "p99.9 µs"],
-    ...["MiB", "cold start ms", "unanswered", "tester idle"],
+    ...["MiB", "cold start ms", "unanswered", "server busy", "load busy"],
   ];
   const isMemory = scenario.name === MEMORY_SCENARIO;
   const note = isMemory ? "Memory with 1 M torrents and 2 M peers is in this table.\n\n" : "";
-  return `### ${scenario.title}\n\n${note}${formatTable(head, lines)}\n`;
+  const rounds = Math.max(...rows.map(({ perCpuSecond }) => perCpuSecond.rounds));
+  const count = `${rounds} ${rounds === 1 ? "round" : "rounds"}`;
+  return `### ${scenario.title} (${count})\n\n${note}${formatTable(head, lines)}\n`;
 }
 
 function formatCrossChecks({ crossChecks }: Raw): string {
   if (crossChecks.length === 0) return "";
-  const lines = crossChecks.map(({ protocol, server, ours, theirs }) => [
-    protocol,
+  const kindsOf = (kinds: Record<string, number>) =>
+    Object.entries(kinds).filter(([, rate]) => rate > 0)
+      .map(([kind, rate]) => `${kind} ${formatNumber(rate)}`).join(", ");
+  const lines = crossChecks.flatMap((check) => [
+    [check.server, "ours", check.ours, check.oursPerCpuSecond, check.oursByKind] as const,
+    [
+      check.server,
+      "aquatic's",
+      check.theirs,
+      check.theirsPerCpuSecond,
+      check.theirsByKind,
+    ] as const,
+  ]).map(([server, tester, perSecond, perCpuSecond, kinds]) => [
     server,
-    formatNumber(ours),
-    formatNumber(theirs),
-    theirs === 0 ? "" : (ours / theirs).toFixed(2),
+    tester,
+    formatNumber(perSecond),
+    formatNumber(perCpuSecond),
+    kindsOf(kinds),
   ]);
-  const head = ["protocol", "server", "ours, per second", "aquatic's, per second", "ratio"];
+  const head = ["server", "load test", "per second", "per CPU-second", "responses a second"];
   return "## Our load tests against aquatic's\n\n" +
-    "The best of three runs of each against the same server. HTTP and WebTorrent: aquatic's use " +
-    "io_uring and open their connections one by one; its WebTorrent test waits for any one " +
-    "message " +
-    `before it sends the next, ours for the reply.\n\n${formatTable(head, lines)}\n`;
+    "The best of two runs of each against the same server. HTTP and WebTorrent: aquatic's use " +
+    "io_uring and open their connections one by one. Its WebTorrent test sends one message for " +
+    "each that comes, an answer to an offer or else an announce, so that it announces oftener " +
+    "than it can read the offers; ours sends the next announce when the last is answered, and " +
+    `answers every offer.\n\n${formatTable(head, lines)}\n`;
 }
 
 function formatSetting(raw: Raw): string {
@@ -192,6 +215,10 @@ function formatSetting(raw: Raw): string {
 
 function formatSummary({ median, min, max }: Summary): string {
   return `${formatNumber(median)} (${formatNumber(min)} – ${formatNumber(max)})`;
+}
+
+function formatPercent(share: number): string {
+  return Number.isFinite(share) ? `${Math.round(share * 100)} %` : "";
 }
 
 export function formatNumber(value: number): string {

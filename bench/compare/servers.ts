@@ -9,17 +9,21 @@ export interface Server {
   /** Riptide, another tracker, or a physical limit. */
   role: "own" | "rival" | "limit";
   canServe(scenario: Scenario): boolean;
-  /** The program and its arguments; PORT and CONFIG stand for what is not known yet. */
+  /** The program and its arguments; PORT, CONFIG and LIST stand for what is not known yet. */
   command(scenario: Scenario): string[];
-  /** The text of the file that CONFIG names, with PORT; empty: it needs none. */
+  /** The text of the file that CONFIG names, with PORT and LIST; empty: it needs none. */
   config(scenario: Scenario): string;
+  /** A driver that not every version of Riptide has for this protocol. */
+  io?: "native";
+  /** It serves listed torrents only: LIST stands for a file of those of the load test. */
+  isListed?: boolean;
 }
 
 /** Where things are. */
 export interface Places {
   /** Root of the repository. */
   root: string;
-  /** Holds `bin/`, `node_modules/`, `limits/` and `tls/`. */
+  /** Holds `bin/`, `node_modules/`, `opentracker/`, `limits/` and `tls/`. */
   cache: string;
 }
 
@@ -28,48 +32,61 @@ const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
 const UDP_PEERS = 30;
 
 const isPlain = ({ workers, tls }: Scenario) => workers === 1 && !tls;
+/** Rows for all; growth and latency are for those that come near each other. */
+const isForAll = ({ isGrowth, shareOfMost }: Scenario) => !isGrowth && shareOfMost === undefined;
 
 /** All servers, those whose program is missing included. */
 export function allServers(places: Places): Server[] {
-  return [riptides, aquatics, nodes, limits].flatMap((make) => make(places));
+  return [riptides, aquatics, opentrackers, nodes, limits].flatMap((make) => make(places));
 }
 
 function riptides({ root, cache }: Places): Server[] {
-  const deno = (arguments_: string[]) => [
+  const deno = (io: "deno" | "native", arguments_: string[]) => [
     Deno.execPath(),
     ...["run", "--quiet", "--no-prompt", "--allow-read", "--allow-net", "--allow-sys"],
+    ...(io === "native" ? [`--allow-ffi=${LIBC}`] : []),
     ...arguments_,
   ];
+  const nameOf = (protocol: Protocol, io: "deno" | "native") =>
+    `riptide ${protocol}, ${io === "native" ? "native" : "sandboxed"}`;
+  const memory = ({ isLarge }: Scenario) => `[memory]\nlimit_mib = ${isLarge ? 4096 : 1024}\n`;
   const udp = (io: "deno" | "native"): Server => ({
-    name: `riptide udp, ${io === "native" ? "native" : "sandboxed"}`,
+    name: nameOf("udp", io),
     protocol: "udp",
     role: "own",
     canServe: ({ workers, isLarge }) => io === "native" || (workers === 1 && !isLarge),
-    command: () => [
-      ...deno(io === "native" ? [`--allow-ffi=${LIBC}`] : []),
-      ...[`${root}main.ts`, "udp", "-c", "CONFIG"],
-    ],
-    config: ({ workers, isLarge }) =>
-      `socket_workers = ${workers}\n[network]\naddress = "127.0.0.1:PORT"\nio = "${io}"\n` +
+    command: () => deno(io, [`${root}main.ts`, "udp", "-c", "CONFIG"]),
+    config: (scenario) =>
+      `socket_workers = ${scenario.workers}\n[network]\naddress = "127.0.0.1:PORT"\n` +
+      `io = "${io}"\n` +
       (io === "native" ? "socket_recv_buffer_size = 8000000\n" : "") +
-      `[protocol]\nmax_response_peers = ${UDP_PEERS}\n` +
-      `[memory]\nlimit_mib = ${isLarge ? 4096 : 1024}\n`,
+      `[protocol]\nmax_response_peers = ${UDP_PEERS}\n${memory(scenario)}`,
   });
-  const tcp = (protocol: "http" | "ws"): Server => ({
-    name: `riptide ${protocol}`,
+  const tcp = (protocol: "http" | "ws", io: "deno" | "native"): Server => ({
+    name: nameOf(protocol, io),
     protocol,
     role: "own",
-    canServe: () => true,
-    command: () => deno([`${root}main.ts`, protocol, "-c", "CONFIG"]),
-    config: ({ workers, tls, isLarge }) =>
-      `socket_workers = ${workers}\n[network]\naddress = "127.0.0.1:PORT"\n` +
-      (tls
-        ? `enable_tls = true\ntls_certificate_path = "${cache}/tls/leaf.pem"\n` +
-          `tls_private_key_path = "${cache}/tls/leaf.key.pem"\n`
-        : "") +
-      `[memory]\nlimit_mib = ${isLarge ? 4096 : 1024}\n`,
+    ...(io === "native" ? { io } : {}),
+    canServe: ({ tls }) => io === "deno" || !tls,
+    command: () => deno(io, [`${root}main.ts`, protocol, "-c", "CONFIG"]),
+    config: (scenario) =>
+      `socket_workers = ${scenario.workers}\n[network]\naddress = "127.0.0.1:PORT"\n` +
+      (io === "native" ? 'io = "native"\n' : "") + tlsKeys(scenario, cache) + memory(scenario),
   });
-  return [udp("native"), udp("deno"), tcp("http"), tcp("ws")];
+  return [
+    ...[udp("native"), udp("deno")],
+    ...(["http", "ws"] as const).flatMap((protocol) => [
+      tcp(protocol, "native"),
+      tcp(protocol, "deno"),
+    ]),
+  ];
+}
+
+function tlsKeys({ tls }: Scenario, cache: string): string {
+  return tls
+    ? `enable_tls = true\ntls_certificate_path = "${cache}/tls/leaf.pem"\n` +
+      `tls_private_key_path = "${cache}/tls/leaf.key.pem"\n`
+    : "";
 }
 
 /** Its authors advise one swarm worker, and socket workers for the rest of the cores. */
@@ -91,15 +108,31 @@ function aquatics({ cache }: Places): Server[] {
     role: "rival",
     canServe: () => true,
     command: () => [`${cache}/bin/aquatic_${protocol}`, "-c", "CONFIG"],
-    config: ({ workers, tls }) =>
-      `socket_workers = ${workers}\nswarm_workers = 1\nlog_level = "error"\n` +
+    config: (scenario) =>
+      `socket_workers = ${scenario.workers}\nswarm_workers = 1\nlog_level = "error"\n` +
       '[network]\naddress = "127.0.0.1:PORT"\n' +
-      (tls
-        ? `enable_tls = true\ntls_certificate_path = "${cache}/tls/leaf.pem"\n` +
-          `tls_private_key_path = "${cache}/tls/leaf.key.pem"\n`
-        : ""),
+      (scenario.isClosing ? "keep_alive = false\n" : "") + tlsKeys(scenario, cache),
   });
   return [udp, tcp("http"), tcp("ws")];
+}
+
+/** Debian's build: it has one thread, serves listed torrents only, and keeps no connection. */
+function opentrackers({ cache }: Places): Server[] {
+  const base = `${cache}/opentracker/usr`;
+  return (["udp", "http"] as const).map((protocol) => ({
+    name: `opentracker 2021-08-23 ${protocol}`,
+    protocol,
+    role: "rival",
+    isListed: true,
+    canServe: (scenario) =>
+      isPlain(scenario) && scenario.shareOfMost === undefined && !scenario.isLarge &&
+      (protocol === "udp" || scenario.isClosing),
+    command:
+      () => ["env", `LD_LIBRARY_PATH=${base}/lib`, `${base}/bin/opentracker`, "-f", "CONFIG"],
+    config: () =>
+      `listen.${protocol === "udp" ? "udp" : "tcp"} 127.0.0.1:PORT\n` +
+      "access.whitelist LIST\ntracker.rootdir /\n",
+  }));
 }
 
 /** The reference implementation; it has one thread and no TLS of its own. */
@@ -108,7 +141,7 @@ function nodes({ cache }: Places): Server[] {
     name: `bittorrent-tracker 11.2.3 ${protocol}`,
     protocol,
     role: "rival",
-    canServe: (scenario) => isPlain(scenario) && !scenario.isLarge,
+    canServe: (scenario) => isPlain(scenario) && isForAll(scenario),
     command: () => ["node", `${cache}/bittorrent_tracker.mjs`, "PORT", protocol],
     config: () => "",
   }));
@@ -116,17 +149,16 @@ function nodes({ cache }: Places): Server[] {
 
 /** What the machine, and Deno on it, allow at most. They keep nothing, so nothing grows. */
 function limits({ root, cache }: Places): Server[] {
-  const canServe = (scenario: Scenario) => isPlain(scenario) && !/^growth/.test(scenario.name);
+  const isAsked = (scenario: Scenario) => isForAll(scenario) && scenario.workers === 1;
   const limit = (name: string, protocol: Protocol, command: string[]): Server => ({
     name,
     protocol,
     role: "limit",
-    canServe,
+    canServe: (scenario) => isAsked(scenario) && !scenario.tls,
     command: () => command,
     config: () => "",
   });
   const deno = [Deno.execPath(), "run", "--quiet", "--allow-read", "--allow-net"];
-  const denoHttp = [...deno, `${root}bench/limits/deno_http_loop.ts`, "PORT"];
   return [
     limit("C: recvmmsg and sendmmsg", "udp", [`${cache}/limits/udp_echo`, "PORT"]),
     {
@@ -138,10 +170,25 @@ function limits({ root, cache }: Places): Server[] {
     },
     limit("C: epoll", "http", [`${cache}/limits/http_echo`, "PORT"]),
     {
-      ...limit("Deno.listen loop", "http", denoHttp),
-      canServe: ({ name, workers }) => workers === 1 && !/^growth|^pipelined/.test(name),
-      command: ({ tls }) =>
-        tls ? [...denoHttp, `${cache}/tls/leaf.pem`, `${cache}/tls/leaf.key.pem`] : denoHttp,
+      ...limit("Deno.listen loop", "http", []),
+      canServe: (scenario) => isAsked(scenario) && scenario.name !== "pipelined",
+      command: ({ isClosing, tls }) => [
+        ...[...deno, `${root}bench/limits/deno_http_loop.ts`, "PORT"],
+        ...(isClosing ? ["--close"] : []),
+        ...(tls ? [`${cache}/tls/leaf.pem`, `${cache}/tls/leaf.key.pem`] : []),
+      ],
+    },
+    // They relay nothing: a frame for a frame is all that they are compared in.
+    {
+      ...limit("C: epoll, WebSocket", "ws", [`${cache}/limits/ws_echo`, "PORT"]),
+      canServe: ({ name }) => name === "no-offers",
+    },
+    {
+      ...limit("Deno.listen loop, WebSocket", "ws", [
+        ...deno,
+        ...[`${root}bench/limits/deno_ws_loop.ts`, "PORT"],
+      ]),
+      canServe: ({ name }) => name === "no-offers",
     },
   ];
 }

@@ -18,6 +18,7 @@ export interface CommonConfig {
   server_address: string | string[];
   duration: number;
   summarize_last: number;
+  max_requests: number;
   seed: number;
   /** Requests a second, all workers together; 0: as fast as they are answered. */
   rate: number;
@@ -31,6 +32,7 @@ export const COMMON_SETTINGS = {
   ],
   duration: [10, "Seconds"],
   summarize_last: [0, "Report the last seconds only; 0: all of them"],
+  max_requests: [0, "End when so many requests have been answered, if that is earlier; 0: no end"],
   seed: [1, "The same seed gives the same torrents, peers and order of requests"],
   rate: [
     0,
@@ -64,6 +66,11 @@ export function commonRules(config: CommonConfig): Rule[] {
       config.summarize_last >= 0 && config.summarize_last <= config.duration,
       "summarize_last is not from 0 to duration",
     ],
+    [
+      config.max_requests === 0 || config.summarize_last === 0,
+      "summarize_last is not 0 with max_requests",
+    ],
+    [isInteger(config.max_requests, 0, 1e12), "max_requests is not from 0 to 10^12"],
     [isInteger(config.rate, 0, 1e8), "rate is not from 0 to 10^8"],
     [isInteger(config.seed, 0, 2 ** 31), "seed is not from 0 to 2^31"],
   ];
@@ -110,6 +117,11 @@ export function serverAddresses(config: CommonConfig): SocketAddress[] {
   });
   if (addresses.length === 0) throw new SyntaxError("server_address is empty");
   return addresses;
+}
+
+/** The requests of one worker of so many, at most. */
+export function requestsOfWorker({ max_requests }: CommonConfig, workerCount: number): number {
+  return max_requests === 0 ? Infinity : Math.ceil(max_requests / workerCount);
 }
 
 /** Says whether an address never leaves this machine. */

@@ -36,7 +36,7 @@ export const UNKNOWN_TRANSACTION = 14;
 export const WRONG_KIND = 15;
 /** More peers than asked for or than it counts, other triples than asked for, interval or id 0. */
 export const IMPOSSIBLE = 16;
-/** Turns of the loop, and those that received nothing: how much faster it could have been. */
+/** Turns of UDP's loop, which does not wait, and those that received nothing. */
 export const TURNS = 17;
 export const IDLE_TURNS = 18;
 /** Connections opened, those that could not be, and those that the tracker closed unasked. */

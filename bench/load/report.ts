@@ -52,9 +52,7 @@ export interface LoadReport<Config = unknown> {
   latency_microseconds: LatencyReport;
   /** From an offer to the answer that another peer gives; null where there are none. */
   round_trip_microseconds: LatencyReport | null;
-  /**
-   * Share of turns of the load test's own loop that found nothing to do: near 0, it is the limit.
-   */
+  /** Share of its time in which the load test had nothing to do: near 0, it is the limit. */
   tester_idle_share: number;
   server: { cpu_seconds: number; resident_bytes: number; resident_peak_bytes: number } | null;
   config: Config;
@@ -65,13 +63,16 @@ export interface Reading {
   atMs: number;
   counters: Float64Array;
   server: ProcessUsage | null;
+  /** What the load test itself has computed, all threads. */
+  testerCpuSeconds: number;
 }
 
 /** Reports what happened between two readings. */
 export function createReport<Config>(
-  { protocol, config, from, to }: {
+  { protocol, config, workerCount, from, to }: {
     protocol: Protocol;
     config: Config;
+    workerCount: number;
     from: Reading;
     to: Reading;
   },
@@ -96,6 +97,7 @@ export function createReport<Config>(
     resident_peak_bytes: to.server.residentPeakBytes,
   };
   const announces = counts[counter.RESPONSES + counter.ANNOUNCE]!;
+  const computed = (to.testerCpuSeconds - from.testerCpuSeconds) / (seconds * workerCount);
   return {
     protocol,
     responses_per_second: Math.round(total / seconds),
@@ -121,10 +123,15 @@ export function createReport<Config>(
     valid: total > 0 && Object.values(invalid).every((count) => count === 0),
     latency_microseconds: percentiles(counts, counter.LATENCIES),
     round_trip_microseconds: protocol === "ws" ? percentiles(counts, counter.ROUND_TRIPS) : null,
-    tester_idle_share: round(counts[counter.IDLE_TURNS]! / Math.max(1, counts[counter.TURNS]!), 3),
+    tester_idle_share: protocol === "udp" ? idleTurns(counts) : round(Math.max(0, 1 - computed), 3),
     server,
     config,
   };
+}
+
+/** UDP's loop computes all the time: what counts is how often it finds nothing. */
+function idleTurns(counts: Float64Array): number {
+  return round(counts[counter.IDLE_TURNS]! / Math.max(1, counts[counter.TURNS]!), 3);
 }
 
 function percentiles(counts: Float64Array, first: number): LatencyReport {
@@ -159,7 +166,7 @@ export function formatReport(report: LoadReport): string {
     `Invalid answers: malformed ${invalid.malformed}, unknown transaction ` +
     `${invalid.unknown_transaction}, wrong kind ${invalid.wrong_kind}, ` +
     `impossible ${invalid.impossible}`,
-    `Idle turns of the load test: ${Math.round(report.tester_idle_share * 100)} %`,
+    `Load test idle: ${Math.round(report.tester_idle_share * 100)} %`,
   ];
   if (server !== null) {
     lines.push(

@@ -1,7 +1,8 @@
 /** Runs the workers of a load test, and reads what they count while they do. */
 
+import process from "node:process";
 import { type CommonConfig, isLoopback, serverAddresses } from "./common_config.ts";
-import { COUNTER_COUNT, readCounters, responseCount } from "./counters.ts";
+import { COUNTER_COUNT, readCounters, REQUESTS, responseCount } from "./counters.ts";
 import { createPopulation, type PopulationOptions } from "./population.ts";
 import { readProcessUsage } from "./process_usage.ts";
 import { createReport, type LoadReport, type Reading } from "./report.ts";
@@ -12,6 +13,8 @@ const CONNECT_DEADLINE_MS = 60_000;
 /** Longer than a worker takes to see that it has to stop, and to close what it has open. */
 const STOP_DEADLINE_MS = 10_000;
 const LIVE_INTERVAL_MS = 1000;
+/** How often a run of so many requests is asked whether they have all been answered. */
+const COUNT_INTERVAL_MS = 100;
 
 export interface LoadOptions {
   /** Process of the server: its CPU time and memory are reported. */
@@ -55,7 +58,7 @@ export async function runLoad<Config extends CommonConfig>(
     Atomics.store(control, 0, 1);
     if (Array.isArray(measured)) throw new Error("The workers ended early");
     await within(ended, STOP_DEADLINE_MS);
-    return createReport({ protocol, config, ...measured });
+    return createReport({ protocol, config, workerCount: test.workerCount, ...measured });
   } finally {
     Atomics.store(control, 0, 1);
     for (const worker of workers) worker.terminate();
@@ -64,7 +67,9 @@ export async function runLoad<Config extends CommonConfig>(
   async function measure(): Promise<{ from: Reading; to: Reading }> {
     const startMs = performance.now();
     const skippedSeconds = config.summarize_last > 0 ? config.duration - config.summarize_last : 0;
+    const intervalMs = config.max_requests > 0 ? COUNT_INTERVAL_MS : LIVE_INTERVAL_MS;
     let last = await read();
+    let shown = last;
     if (skippedSeconds > 0) await watchUntil(startMs + skippedSeconds * 1000);
     const from = await read();
     await watchUntil(startMs + config.duration * 1000);
@@ -74,14 +79,22 @@ export async function runLoad<Config extends CommonConfig>(
       while (!options.signal?.aborted) {
         const leftMs = endMs - performance.now();
         if (leftMs <= 0) return;
-        await elapse(Math.min(leftMs, LIVE_INTERVAL_MS), options.signal);
-        if (options.onProgress === undefined) continue;
+        await elapse(Math.min(leftMs, intervalMs), options.signal);
         const now = await read();
-        const count = responseCount(now.counters) - responseCount(last.counters);
-        options.onProgress(count * 1000 / (now.atMs - last.atMs));
+        if (config.max_requests > 0 && isAnswered(last.counters, now.counters)) return;
         last = now;
+        const sinceMs = now.atMs - shown.atMs;
+        if (sinceMs < LIVE_INTERVAL_MS || options.onProgress === undefined) continue;
+        const count = responseCount(now.counters) - responseCount(shown.counters);
+        options.onProgress(count * 1000 / sinceMs);
+        shown = now;
       }
     }
+  }
+
+  /** Says whether all requests have been sent, and nothing comes any more. */
+  function isAnswered(before: Float64Array, now: Float64Array): boolean {
+    return before[REQUESTS]! >= config.max_requests && responseCount(before) === responseCount(now);
   }
 
   async function read(): Promise<Reading> {
@@ -89,7 +102,8 @@ export async function runLoad<Config extends CommonConfig>(
       ? null
       : await readProcessUsage(options.serverPid);
     const counters = readCounters(workers.map((worker) => worker.counters));
-    return { atMs: performance.now(), counters, server };
+    const { user, system } = process.cpuUsage();
+    return { atMs: performance.now(), counters, server, testerCpuSeconds: (user + system) / 1e6 };
   }
 }
 

@@ -7,6 +7,7 @@ import {
   LIFE_SETTINGS,
   type LifeConfig,
   populationRules,
+  requestsOfWorker,
   serverAddresses,
   sourceHostname,
   weightRules,
@@ -146,7 +147,10 @@ export async function createTcpLoop(
 ): Promise<LoadLoop> {
   const { config, workerIndex, counters } = options;
   const servers = serverAddresses(config);
-  const pacer = new Pacer(config.rate / config.num_workers);
+  const pacer = new Pacer(
+    config.rate / config.num_workers,
+    requestsOfWorker(config, config.num_workers),
+  );
   const sessions = Array.from({ length: perWorker }, (_, position) => {
     const index = workerIndex * perWorker + position;
     const server = servers[index % servers.length]!;

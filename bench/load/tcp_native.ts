@@ -69,8 +69,6 @@ export class NativeDriver implements LoadLoop {
       this.#connectMore(nowMs);
       this.#sendDue(nowMs);
       const count = this.#epoll.wait(this.#patienceMs(nowMs));
-      ++this.#counters[counter.TURNS]!;
-      if (count === 0) ++this.#counters[counter.IDLE_TURNS]!;
       for (let index = 0; index < count; ++index) {
         this.#handle(this.#links[this.#epoll.tag(index)]!);
       }

@@ -9,7 +9,7 @@ import { MSG_DONTWAIT } from "../../server/native/linux.ts";
 import { MessageBatch } from "../../protocols/udp/message_batch.ts";
 import { SocketPoll, UdpSocket } from "../../protocols/udp/udp_socket.ts";
 import { latencyBucket } from "./latency.ts";
-import { serverAddresses, sourceHostname } from "./common_config.ts";
+import { requestsOfWorker, serverAddresses, sourceHostname } from "./common_config.ts";
 import * as counter from "./counters.ts";
 import { Pacer } from "./pacer.ts";
 import type { UdpLoadConfig } from "./udp_config.ts";
@@ -82,7 +82,10 @@ export class UdpLoop implements LoadLoop {
     this.#inFlightMax = config.network.requests_in_flight;
     this.#timeoutMs = config.network.timeout * 1000;
     this.#peerCount = config.requests.number_of_peers;
-    this.#pacer = new Pacer(config.rate / config.workers);
+    this.#pacer = new Pacer(
+      config.rate / config.workers,
+      requestsOfWorker(config, config.workers),
+    );
     const perWorker = config.network.sockets_per_worker;
     this.#sources = Array.from({ length: perWorker }, (_, index) => {
       const socketIndex = workerIndex * perWorker + index;

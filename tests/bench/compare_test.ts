@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { parseTheirRate } from "../../bench/compare/cross_check.ts";
+import { parseTheirKinds, parseTheirRate } from "../../bench/compare/cross_check.ts";
 import {
   createRaw,
   hasRun,
@@ -16,7 +16,8 @@ import {
 } from "../../bench/compare/readme.ts";
 import { createRows, formatReport, formatTable, lostRows } from "../../bench/compare/report.ts";
 import { expectedSeconds, PROTOCOLS, scenariosOf } from "../../bench/compare/scenarios.ts";
-import { allServers } from "../../bench/compare/servers.ts";
+import { pendingServers, rateOf } from "../../bench/compare/rounds.ts";
+import { allServers, type Server } from "../../bench/compare/servers.ts";
 import { median, ratioOf, summarize } from "../../bench/compare/statistics.ts";
 
 Deno.test("median() and summarize() of odd, even and no values", () => {
@@ -61,8 +62,10 @@ function createRun(server: string, round: number, value: number): Run {
     scenario: "most",
     server,
     round,
+    requestsPerSecond: value / 4,
     responsesPerSecond: value / 2,
     responsesPerCpuSecond: value,
+    rates: { announce: value / 2 },
     latencyMicroseconds: { p50: 1, p90: 2, p99: 300 + round, p99_9: 4, max: 5 },
     timeouts: 1,
     testerIdleShare: 0.25,
@@ -81,6 +84,7 @@ Deno.test("createRows() gives medians, spreads and ratios to the best rival", ()
   assert.equal(native.p99, 302);
   assert.equal(native.residentMib, 100);
   assert.equal(native.timeouts, 5);
+  assert.equal(native.serverBusyShare, 0.5);
   assert.ok(Number.isNaN(row("aquatic_udp 0.9.0").ratio));
   assert.deepEqual(lostRows(rows).map(({ server }) => server), ["riptide udp, sandboxed"]);
 });
@@ -102,6 +106,8 @@ Deno.test("formatReport() puts the lost rows first, with their reason", () => {
   assert.ok(lost > 0 && lost < text.indexOf("## UDP"));
   assert.match(text.slice(lost, text.indexOf("## UDP")), /sandboxed .*\| 0\.38 +\| because/);
   assert.match(text, /171,874 \(149,660 – 182,695\) +\| 1\.23/);
+  assert.match(text, /One worker, closed loop \(5 rounds\)/);
+  assert.match(text, /\| 50 % +\| 75 % +\|\n/); // server, load test
   assert.match(text, /!\[[^\]]+\]\(a\.svg\)/);
   assert.match(text, /### aquatic_udp 0\.9\.0\n\n```\nrun aquatic_udp 0\.9\.0\na = 1\n```/);
 });
@@ -132,7 +138,6 @@ Deno.test("scenariosOf() has names of their own, and a server of ours for each",
   for (const protocol of PROTOCOLS) {
     const scenarios = scenariosOf(protocol, { rounds: 5, seconds: 6, isQuick: false });
     assert.equal(new Set(scenarios.map(({ name }) => name)).size, scenarios.length);
-    assert.ok(expectedSeconds(scenarios, 4) > 600);
     for (const scenario of scenarios) {
       const own = servers.filter((server) =>
         server.protocol === protocol && server.role === "own" && server.canServe(scenario)
@@ -148,6 +153,43 @@ Deno.test("parseTheirRate() reads the summary of aquatic's load tests", () => {
     26124,
   );
   assert.equal(parseTheirRate("nothing"), 0);
+});
+
+Deno.test("parseTheirKinds() reads the last of the rates that aquatic's load tests print", () => {
+  const text = (offers: number) =>
+    `Responses in: 30.5/second\n  - Announce responses: 10.50\n  - Offer responses:    ${offers}\n`;
+  assert.deepEqual(parseTheirKinds(text(7) + text(20)), { announce: 11, offer: 20 });
+});
+
+Deno.test("expectedSeconds() counts servers, their filling and every round", () => {
+  const [scenario] = scenariosOf("udp", { rounds: 5, seconds: 2, isQuick: false });
+  const one = expectedSeconds(scenario!, 1);
+  assert.equal(expectedSeconds(scenario!, 3), 3 * one);
+  const round = expectedSeconds({ ...scenario!, rounds: 6 }, 1) - one;
+  assert.ok(round > 2.5 && round < 5);
+  assert.ok(one - 5 * round > scenario!.fillRequests / 200_000);
+  const empty = expectedSeconds({ ...scenario!, fillRequests: 0 }, 1);
+  assert.ok(one - empty > 2 && one - empty < 10);
+});
+
+Deno.test("rateOf() is a share of the requests of the server's own closed loop", () => {
+  const raw = recorded();
+  const scenarios = scenariosOf("udp", { rounds: 5, seconds: 2, isQuick: false });
+  const scenario = scenarios.find(({ name }) => name === "latency-80")!;
+  const server = (name: string) => ({ name }) as Server;
+  assert.equal(rateOf(raw, server("riptide udp, native"), scenario), Math.round(171874 / 4 * 0.8));
+  assert.ok(Number.isNaN(rateOf(raw, server("absent"), scenario)));
+  assert.equal(rateOf(raw, server("absent"), scenarios[0]!), 0);
+});
+
+Deno.test("pendingServers() leaves out those whose rounds are all there", () => {
+  const raw = recorded();
+  const [scenario] = scenariosOf("udp", { rounds: 5, seconds: 2, isQuick: false });
+  const servers = [...Object.keys(RECORDED), "new"].map((name) => ({ name }) as Server);
+  const names = (rounds: number) =>
+    pendingServers(raw, { scenario: { ...scenario!, rounds }, servers }).map(({ name }) => name);
+  assert.deepEqual(names(5), ["new"]);
+  assert.deepEqual(names(6), [...Object.keys(RECORDED), "new"]);
 });
 
 Deno.test("README shows the latest committed comparison, and nothing else", async () => {

@@ -52,6 +52,20 @@ Deno.test("Pacer makes one request due in each interval, counted from the first"
   assert.equal(pacer.waitMs(6.5), 0.5);
 });
 
+Deno.test("Pacer makes no more requests due than there are", () => {
+  const closed = new Pacer(0, 2);
+  assert.equal(closed.dueCount(3), 2);
+  closed.take(3);
+  closed.take(3);
+  assert.equal(closed.dueCount(3), 0);
+  const open = new Pacer(1000, 1);
+  open.start(5);
+  assert.equal(open.dueCount(9), 1);
+  open.take(9);
+  assert.equal(open.dueCount(9), 0);
+  assert.equal(open.waitMs(9), Infinity);
+});
+
 Deno.test("Pacer without a rate makes every request due at once", () => {
   const pacer = new Pacer(0);
   assert.equal(pacer.dueCount(3), Infinity);
@@ -232,6 +246,15 @@ Deno.test({ name: "runHttpLoad() gives up requests that are not answered", ignor
   await using tracker = startTracker(() => undefined);
   const report = await runHttpLoad({ ...smallConfig(tracker.port), timeout: 0.1, duration: 0.6 });
   assert.ok(report.timeouts > 0 && !report.valid);
+});
+
+Deno.test({ name: "runHttpLoad() ends with the last of its requests", ignore }, async () => {
+  await using tracker = startTracker();
+  const config = { ...smallConfig(tracker.port), duration: 30, max_requests: 500 };
+  const report = await runHttpLoad(config);
+  assert.deepEqual([report.requests, report.responses.announce], [500, 500]);
+  assert.ok(report.duration_seconds < 10);
+  assert.ok(report.tester_idle_share > 0 && report.tester_idle_share <= 1);
 });
 
 Deno.test("runHttpLoad() says that nobody listens", async () => {

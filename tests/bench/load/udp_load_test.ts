@@ -173,6 +173,14 @@ Deno.test({ name: "runUdpLoad() counts requests that are not answered", ignore }
   assert.ok(report.timeouts > 0 && report.responses.announce === 0);
 });
 
+Deno.test({ name: "runUdpLoad() ends with the last of its requests", ignore }, async () => {
+  await using tracker = startTracker("127.0.0.1");
+  const config = { ...smallConfig(tracker.address), duration: 30, max_requests: 500 };
+  const report = await runUdpLoad(config);
+  assert.equal(report.requests, 500);
+  assert.ok(report.valid && report.duration_seconds < 10);
+});
+
 Deno.test({ name: "runUdpLoad() says that nobody listens", ignore }, async () => {
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const { port } = socket.addr as Deno.NetAddr;
