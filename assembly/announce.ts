@@ -246,13 +246,18 @@ export function scrapeSockets(worker: usize, infoHash: usize): void {
   scrapeKinds(worker, infoHash, KIND_WEBTORRENT, KIND_WEBTORRENT);
 }
 
-function scrapeKinds(worker: usize, infoHash: usize, first: u32, last: u32): void {
-  const hash = hashInfoHash(infoHash);
-  const shard = shardOf(hash);
+/** All zeros, of a torrent that is not told of. */
+export function scrapeNothing(): void {
   scrapedSeeders = 0;
   scrapedCompleted = 0;
   scrapedLeechers = 0;
   scrapedDownloaders = 0;
+}
+
+function scrapeKinds(worker: usize, infoHash: usize, first: u32, last: u32): void {
+  const hash = hashInfoHash(infoHash);
+  const shard = shardOf(hash);
+  scrapeNothing();
   lockShard(worker, shard);
   const torrent = findTorrent(shard, hash, infoHash);
   if (torrent != 0) {

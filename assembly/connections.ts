@@ -66,6 +66,11 @@ import { relist } from "./reclaim";
 const SLICES_RESERVED: u32 = 8;
 /** Of all slices, the share that may hold unfinished requests: answers need some, too. */
 const INPUT_SHARE_OF_4: u32 = 3;
+/**
+ * The share where messages of WebSockets get none any more, and are taken in in pieces: nobody's
+ * unfinished messages keep those out whose upgrade needs a slice.
+ */
+const MESSAGE_SHARE_OF_4: u32 = 2;
 /** Key and peer id of a sampled peer, and room for copies in strides of 16. */
 const PEER_ROOM: u32 = 40;
 const PEERS_SLACK: u32 = 64;
@@ -192,7 +197,7 @@ export function compactInput(worker: usize, connection: usize, expected: u32 = 0
     if (isFull) return false;
     if (fitsSlot) target = connection + CONNECTION_OWN_INPUT;
   } else if (isFull || !fitsSlot) {
-    const slice = takeInputSlice(worker);
+    const slice = takeInputSlice(worker, connection);
     if (slice == 0 && isFull) return false;
     if (slice != 0) target = slice;
   }
@@ -213,9 +218,11 @@ export function compactInput(worker: usize, connection: usize, expected: u32 = 0
 }
 
 /** A slice for what is received; 0 where others have as many as they may. */
-function takeInputSlice(worker: usize): usize {
+function takeInputSlice(worker: usize, connection: usize): usize {
   const slices = load<u32>(worker, WORKER_INPUT_SLICES);
-  if (slices >= load<u32>(worker, WORKER_SLICE_COUNT_MAX) / 4 * INPUT_SHARE_OF_4) return 0;
+  const isWebSocket = load<u32>(connection, CONNECTION_PHASE) == PHASE_WEBSOCKET;
+  const share = isWebSocket ? MESSAGE_SHARE_OF_4 : INPUT_SHARE_OF_4;
+  if (slices >= load<u32>(worker, WORKER_SLICE_COUNT_MAX) / 4 * share) return 0;
   const slice = takeSlice(worker);
   if (slice != 0) store<u32>(worker, slices + 1, WORKER_INPUT_SLICES);
   return slice;

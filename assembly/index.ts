@@ -293,7 +293,7 @@ export function shardCount(): u32 {
 export function sweepStep(index: u32, shardIndex: u32): u32 {
   const worker = workerPtr(index);
   enterBatch(worker);
-  const isMore = sweep.sweepStep(worker, shardIndex);
+  const isMore = sweep.sweepStep(worker, rules.currentRules(), shardIndex);
   leaveBatch(worker);
   return <u32> isMore;
 }

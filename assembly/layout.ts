@@ -139,6 +139,8 @@ export const WORKER_MESSAGE_BYTES_MAX = 1472; // u32
 export const WORKER_HASH_TEXTS = 1476; // address of the scraped hashes' texts: address, length
 export const WORKER_REPLY = 1480; // address where a reply is put together, REPLY_SIZE bytes
 export const WORKER_RECEIVERS = 1484; // address of the receivers of the offers
+export const WORKER_BEGUN_FIRST = 1488; // address of the connection whose message began first
+export const WORKER_BEGUN_LAST = 1492; // address
 export const WORKER_INFO_HASHES = 2048; // its info hashes, sorted, each once
 export const INFO_HASHES_MAX = 100;
 

@@ -241,6 +241,14 @@ export function expirePeers(block: usize, kind: u32, now: u32, maxAge: u32): u32
   return expired;
 }
 
+/** Removes every peer; returns how many there were. */
+export function removePeers(block: usize): u32 {
+  const peers = blockPeers(block);
+  store<u16>(block, 0, BLOCK_LEECHERS); // and partial seeds
+  store<u8>(block, 0, BLOCK_SEEDERS);
+  return peers;
+}
+
 /**
  * Copies `peers` items of a column, of the region [start, start + length), in a circle from a
  * random peer on, without the one at `excluded` (-1: none); each is as likely as any other.

@@ -17,6 +17,8 @@ import {
   OUTBOX_STATE,
   PAGE_SIZE,
   SLOT_SIZE,
+  WORKER_BEGUN_FIRST,
+  WORKER_BEGUN_LAST,
   WORKER_INPUT_SLICES,
   WORKER_MESSAGE_BYTES,
   WORKER_READY_FIRST,
@@ -49,6 +51,8 @@ export function relist(worker: usize): void {
   relistSlices(worker);
   store<u32>(worker, 0, WORKER_INPUT_SLICES);
   store<u32>(worker, 0, WORKER_MESSAGE_BYTES);
+  store<u32>(worker, 0, WORKER_BEGUN_FIRST);
+  store<u32>(worker, 0, WORKER_BEGUN_LAST);
 }
 
 /** Every slot is free, and none is on the list of those that are ready. */

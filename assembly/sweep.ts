@@ -3,7 +3,8 @@
  *
  * One step does a bounded amount of work under the shard's lock and notes in the shard where the
  * next one goes on, so that a swarm of a million peers is swept without anybody waiting for all of
- * it.
+ * it. Sockets, which do not expire, leave the torrents that the access list has come to refuse; the
+ * other peers of these expire, as none of them can announce again.
  */
 import {
   CONTROL_MAX_PEER_AGE,
@@ -25,14 +26,17 @@ import {
   SHARD_SWEEP_LANE,
   SHARD_SWEEP_PREFIX,
   SWARM_SIZE_COUNT,
+  TORRENT_INFO_HASH,
   TORRENT_LAST_ANNOUNCE,
   TORRENT_SWARMS,
   WORKER_SWARM_SIZES,
 } from "./layout";
+import { isAllowed } from "./access_rules";
+import { swarmPtr } from "./announce";
 import { countMany, countPeersRemoved } from "./counters";
 import { lockShard, unlockShard } from "./lock";
 import { giveBlock } from "./memory";
-import { blockPeers, expirePeers, resizePeerBlock } from "./peer_block";
+import { blockPeers, expirePeers, removePeers, resizePeerBlock } from "./peer_block";
 import { isOversized, mergeBlocks, trimDirectory } from "./peer_merge";
 import {
   countRole,
@@ -54,13 +58,15 @@ const EXPIRED_PER_WORK: i32 = 2;
 const KIND_MASK: u32 = 3;
 
 let workLeft: i32 = 0;
+/** Whether the torrent at hand has sockets as peers, and the access list refuses it. */
+let isRefused: bool = false;
 
 export function shardCount(): u32 {
   return 1 << load<u32>(CONTROL_SHARD_BITS);
 }
 
 /** Sweeps the next part of a shard; whether there is more of it. */
-export function sweepStep(worker: usize, shardIndex: u32): bool {
+export function sweepStep(worker: usize, rules: usize, shardIndex: u32): bool {
   const shard: usize = load<u32>(CONTROL_SHARDS) + shardIndex * SHARD_SIZE;
   lockShard(worker, shard);
   workLeft = STEP_WORK;
@@ -76,7 +82,7 @@ export function sweepStep(worker: usize, shardIndex: u32): bool {
       continue;
     }
     lane = ctz<u32>(lanes);
-    if (!sweepTorrent(worker, shard, group, lane)) break;
+    if (!sweepTorrent(worker, rules, shard, group, lane)) break;
     if (++lane == GROUP_LANES) {
       ++group;
       lane = 0;
@@ -91,11 +97,13 @@ export function sweepStep(worker: usize, shardIndex: u32): bool {
 }
 
 /** Sweeps one torrent; false when the step's work is used up within it. */
-function sweepTorrent(worker: usize, shard: usize, group: u32, lane: u32): bool {
+function sweepTorrent(worker: usize, rules: usize, shard: usize, group: u32, lane: u32): bool {
   workLeft -= 2;
   const groups: usize = load<u32>(shard, SHARD_GROUPS);
   const torrent = laneTorrent(groups + group * GROUP_SIZE, lane);
   let isEmpty = true;
+  const hasSockets = load<u32>(swarmPtr(torrent, KIND_WEBTORRENT)) != 0;
+  isRefused = hasSockets && !isAllowed(rules, torrent + TORRENT_INFO_HASH);
   for (let kind: u32 = 0; kind <= <u32> KIND_WEBTORRENT; ++kind) {
     const swarm = torrent + TORRENT_SWARMS + (kind << 2);
     if (load<u32>(swarm) == 0) continue;
@@ -160,9 +168,9 @@ function sweepBlock(worker: usize, swarm: usize, word: usize, kind: u32): void {
   const block = slotBlock(load<u32>(word));
   const roles = load<u32>(block);
   const now = load<u32>(CONTROL_NOW);
-  // WebTorrent's peers go with their sockets, not with time.
+  // WebTorrent's peers go with their sockets, not with time: or when their torrent is refused.
   const expired = kind == KIND_WEBTORRENT
-    ? 0
+    ? isRefused ? removePeers(block) : 0
     : expirePeers(block, kind, now, load<u32>(CONTROL_MAX_PEER_AGE));
   if (expired != 0) {
     workLeft -= expired / EXPIRED_PER_WORK;

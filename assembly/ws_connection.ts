@@ -51,6 +51,7 @@ import { count } from "./counters";
 import { give, takeForAnswer, takenByteLength } from "./memory";
 import { begin, closeOutbox, finish, put, seal } from "./outbox";
 import { checkUtf8 } from "./utf8";
+import { addBegun, longestBegun, removeBegun } from "./ws_begun";
 import {
   CONTROL_MAX,
   FIN,
@@ -253,18 +254,27 @@ function readPiece(
   return true;
 }
 
-/** Makes room for a message of so many bytes so far: no more than twice what has come. */
+/**
+ * Makes room for a message of so many bytes so far: no more than twice what has come. Messages that
+ * began before this one give way to it.
+ */
 function growMessage(worker: usize, connection: usize, byteLength: u32): bool {
   const capacity = load<u32>(connection, FRAME_MESSAGE_CAPACITY);
   if (byteLength <= capacity) return true;
   const wanted = max<u32>(byteLength, max<u32>(capacity << 1, MESSAGE_ROOM_MIN));
-  const others = load<u32>(worker, WORKER_MESSAGE_BYTES) - capacity;
-  if (others + wanted > load<u32>(worker, WORKER_MESSAGE_BYTES_MAX)) return false;
-  const grown = takeForAnswer(worker, wanted);
-  if (grown == 0) return false;
+  let grown = takeMessage(worker, wanted - capacity, wanted);
+  while (grown == 0) {
+    const longest = longestBegun(worker, connection);
+    if (longest == 0) return false;
+    count(worker, COUNT_MEMORY_FULL);
+    end(worker, longest, CLOSE_TRY_LATER, ENDING_CLOSE);
+    grown = takeMessage(worker, wanted - capacity, wanted);
+  }
   const grownCapacity = takenByteLength;
+  const others = load<u32>(worker, WORKER_MESSAGE_BYTES) - capacity;
   const message: usize = load<u32>(connection, FRAME_MESSAGE);
-  if (message != 0) memory.copy(grown, message, load<u32>(connection, FRAME_MESSAGE_LENGTH));
+  if (message == 0) addBegun(worker, connection);
+  else memory.copy(grown, message, load<u32>(connection, FRAME_MESSAGE_LENGTH));
   store<u32>(worker, others + grownCapacity, WORKER_MESSAGE_BYTES);
   store<u32>(connection, grown, FRAME_MESSAGE);
   store<u32>(connection, grownCapacity, FRAME_MESSAGE_CAPACITY);
@@ -272,14 +282,24 @@ function growMessage(worker: usize, connection: usize, byteLength: u32): bool {
   return true;
 }
 
+/** Memory for a message; 0 where there is none, or unfinished messages have as much as they may. */
+function takeMessage(worker: usize, growth: u32, byteLength: u32): usize {
+  const taken = load<u32>(worker, WORKER_MESSAGE_BYTES) + growth;
+  return taken > load<u32>(worker, WORKER_MESSAGE_BYTES_MAX)
+    ? 0
+    : takeForAnswer(worker, byteLength);
+}
+
 function dropMessage(worker: usize, connection: usize): void {
   const message: usize = load<u32>(connection, FRAME_MESSAGE);
+  if (message == 0) return;
   const capacity = load<u32>(connection, FRAME_MESSAGE_CAPACITY);
   store<u32>(worker, load<u32>(worker, WORKER_MESSAGE_BYTES) - capacity, WORKER_MESSAGE_BYTES);
   store<u32>(connection, 0, FRAME_MESSAGE);
   store<u32>(connection, 0, FRAME_MESSAGE_LENGTH);
   store<u32>(connection, 0, FRAME_MESSAGE_CAPACITY);
-  if (message != 0) give(worker, message, capacity);
+  removeBegun(worker, connection);
+  give(worker, message, capacity);
 }
 
 /** Counts a message or control frame within its second; false where it is one too many. */

@@ -50,6 +50,10 @@ export const OUTBOX_BYTES = 156; // u32 bytes not sent
 export const OUTBOX_STATE = 160; // u32 POST_* bits
 export const OUTBOX_NEXT_READY = 164; // address, the worker's ready list
 export const OUTBOX_IS_READY = 168; // u32, 1 while in it
+// BEGUN: links of the worker's list of unfinished messages, the longest begun first.
+export const BEGUN_NEXT = 172; // address of the connection behind this one, 0 = none
+export const BEGUN_PREVIOUS = 176; // address
+
 // Bits of OUTBOX_STATE.
 export const POST_OPENED = 1; // the connection is a WebSocket
 export const POST_FULL = 2; // it does not read: given up

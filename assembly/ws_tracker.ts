@@ -93,7 +93,13 @@ import {
   WS_TEXT_TORRENTS,
 } from "./layout";
 import { isAllowed } from "./access_rules";
-import { scrapedCompleted, scrapedLeechers, scrapedSeeders, scrapeSockets } from "./announce";
+import {
+  scrapedCompleted,
+  scrapedLeechers,
+  scrapedSeeders,
+  scrapeNothing,
+  scrapeSockets,
+} from "./announce";
 import { writeDecimal, writeText } from "./bencode";
 import { copyInfoHash, copyShort } from "./bytes";
 import { count } from "./counters";
@@ -149,7 +155,7 @@ export function answerMessage(
   if (action == ACTION_NONE) {
     return failBare(worker, connection, WS_TEXT_FAILURE, WS_TEXT_BAD_ACTION);
   }
-  if (action != ACTION_ANNOUNCE) return answerScrape(worker, connection);
+  if (action != ACTION_ANNOUNCE) return answerScrape(worker, rules, connection);
   if (
     load<u32>(message, MESSAGE_HASH_STATE) != STRING_GOOD ||
     load<u32>(message, MESSAGE_INFO_HASH_LENGTH) == 0
@@ -320,7 +326,7 @@ function relayAnswer(worker: usize, connection: usize): void {
   count(worker, isSent ? COUNT_WS_ANSWERS : COUNT_WS_ANSWERS_LOST);
 }
 
-function answerScrape(worker: usize, connection: usize): void {
+function answerScrape(worker: usize, rules: usize, connection: usize): void {
   const message = worker + WORKER_MESSAGE;
   const state = load<u32>(message, MESSAGE_HASH_STATE);
   if (state == STRING_ABSENT) {
@@ -329,14 +335,20 @@ function answerScrape(worker: usize, connection: usize): void {
   if (state != STRING_GOOD) {
     return failBare(worker, connection, WS_TEXT_SCRAPE_FAILURE, WS_TEXT_BAD_INFO_HASH);
   }
-  const isIpv4 = load<u32>(connection, CONNECTION_CLIENT) == KIND_IPV4;
-  count(worker, isIpv4 ? COUNT_SCRAPE : COUNT_SCRAPE_IPV6);
   const start = replyStart(worker);
   const hashes = load<u32>(message, MESSAGE_HASH_COUNT);
   let text: usize = load<u32>(worker, WORKER_HASH_TEXTS);
   let out = writeText(start, WS_TEXT_SCRAPE);
+  let refused: u32 = 0;
   for (let index: u32 = 0; index < hashes; ++index, text += 8) {
-    scrapeSockets(worker, worker + WORKER_INFO_HASHES + index * ID_SIZE);
+    // As UDP does: clients wait for all that they asked for, so one that is refused is all zeros.
+    const infoHash = worker + WORKER_INFO_HASHES + index * ID_SIZE;
+    if (isAllowed(rules, infoHash)) {
+      scrapeSockets(worker, infoHash);
+    } else {
+      scrapeNothing();
+      ++refused;
+    }
     if (index != 0) store<u8>(out++, COMMA);
     const textByteLength = load<u32>(text, 4);
     copyShort(out, load<u32>(text), textByteLength);
@@ -346,6 +358,12 @@ function answerScrape(worker: usize, connection: usize): void {
     out = writeDecimal(writeText(out, WS_TEXT_FILE_DOWNLOADED), scrapedCompleted);
     store<u8>(out++, CLOSE_OBJECT);
   }
+  if (refused != 0 && refused == hashes) {
+    count(worker, COUNT_ERROR_NOT_ALLOWED);
+    return failBare(worker, connection, WS_TEXT_SCRAPE_FAILURE, WS_TEXT_NOT_ALLOWED);
+  }
+  const isIpv4 = load<u32>(connection, CONNECTION_CLIENT) == KIND_IPV4;
+  count(worker, isIpv4 ? COUNT_SCRAPE : COUNT_SCRAPE_IPV6);
   store<u8>(out, CLOSE_OBJECT);
   store<u8>(out, CLOSE_OBJECT, 1);
   send(worker, connection, start, out + 2);

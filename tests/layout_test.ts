@@ -27,6 +27,7 @@ const RECORDS: [prefix: string, byteLength: number][] = [
   ["QUERY", layout.QUERY_SIZE],
   ["FRAME", layout.CONNECTION_KEY],
   ["OUTBOX", layout.CONNECTION_OWN_INPUT],
+  ["BEGUN", layout.CONNECTION_OWN_INPUT],
   ["PARCEL", layout.PARCEL_BYTES],
   ["MESSAGE", layout.MESSAGE_SIZE],
   ["OFFER", layout.OFFER_SIZE],

@@ -21,46 +21,11 @@ import {
   WORKERS,
 } from "../../assembly/layout.ts";
 import { readCounters } from "../../server/counters.ts";
-import { Core } from "../../wasm/core.ts";
 import { WsCore } from "../../wasm/ws_core.ts";
-import { ascii } from "../support/packets.ts";
 import { HASH, offers, peerId, relaysOf, World } from "./ws_world.ts";
-import { binaryString, jsonOf, maskedFrame } from "./ws_harness.ts";
+import { binaryString, maskedFrame } from "./ws_harness.ts";
 
 const NOWHERE = 0xffff_0000; // beyond the memory's end
-
-Deno.test("W40: an answer for a torrent that is refused, and the list's own reason", () => {
-  const world = new World();
-  const [target, peer] = [world.connect(), world.connect()];
-  world.announce(target, 1);
-  world.announce(peer, 2);
-  const core = new Core(world.harness.shared, { workerIndex: 1, batchSize: 1 });
-  const ACCESS_BLACK = 1;
-  const nobody = { ipv4: new Uint32Array(), ipv6: new Uint8Array() };
-  const rules = core.beginRules(ACCESS_BLACK, 1, nobody);
-  const hex = [...HASH].map((character) => character.charCodeAt(0).toString(16).padStart(2, "0"));
-  const list = ascii(`${hex.join("")}\n`);
-  core.input.set(list);
-  assert.ok(core.readRules(rules, list.length) && core.readRules(rules, 0));
-  const infoHash = Uint8Array.from(HASH, (character) => character.charCodeAt(0));
-  core.writeDetails(rules, [{ infoHash, reason: 0 }], [ascii('gone: "why\\not"')]);
-  core.swapRules(rules);
-  const [answer, ...others] = world.harness.say(peer, {
-    action: "announce",
-    info_hash: HASH,
-    peer_id: peerId(2),
-    to_peer_id: peerId(1),
-    offer_id: "o",
-    answer: { type: "answer", sdp: "x" },
-  }).map(jsonOf);
-  assert.deepEqual(answer, {
-    action: "announce",
-    info_hash: HASH,
-    "failure reason": 'gone: "why\\not"',
-  });
-  assert.deepEqual(others, []);
-  assert.deepEqual(relaysOf(target), []);
-});
 
 Deno.test("who does not read cannot have all memory, and what they had comes back", () => {
   const limitMib = 32;

@@ -195,7 +195,7 @@ Deno.test("W32: a message of 100 KiB is taken in, however it comes; one of 10 Mi
   assert.ok(slices <= 8, `Of all that, ${slices} pages stay`);
 });
 
-Deno.test("without slices, a message is taken in in pieces; without memory it is told 1013", () => {
+Deno.test("without slices, messages come in pieces; without memory the oldest gives way", () => {
   const harness = new WsHarness(RELEASE, { slices: 8, messageBytesMax: 33_000 });
   const text = ascii(`{"action":"scrape","info_hash":[],"x":"${"y".repeat(20_000)}"}`);
   const frame = maskedFrame(text);
@@ -205,22 +205,52 @@ Deno.test("without slices, a message is taken in in pieces; without memory it is
     harness.receive(peer, frame.subarray(0, 17_000));
     waiting.push(peer);
   }
+  // Half of the slices are for messages, and there is memory for one more.
   const codes = waiting.map((peer) => codeOf(peer.received[0]));
-  assert.equal(
-    codes.filter((code) => code === undefined).length,
-    7,
-    "Six in slices, one in memory",
-  );
-  assert.equal(codes.filter((code) => code === 1013).length, 1);
+  const given = [1013, 1013, 1013];
+  assert.deepEqual(codes, [undefined, undefined, undefined, undefined, ...given, undefined]);
   for (const peer of waiting) {
     if (!peer.core.isEnding(peer.connection)) harness.receive(peer, frame.subarray(17_000));
   }
   assert.equal(
     waiting.filter(({ received }) => received[0]!.opcode === 1 && textOf(received[0]!) === SCRAPED)
       .length,
-    7,
+    5,
   );
   waiting.forEach((peer) => harness.close(peer));
+});
+
+Deno.test("a crowd that finishes no message keeps nobody out", () => {
+  const harness = new WsHarness(RELEASE, {
+    slices: 16,
+    connections: 700,
+    limitMib: 64,
+    messageBytesMax: 4 * 1024 * 1024,
+  });
+  const text = ascii(`{"action":"scrape","info_hash":[],"x":"${"y".repeat(100_000)}"}`);
+  const frame = maskedFrame(text);
+  const crowd = Array.from({ length: 600 }, () => {
+    const peer = harness.connect();
+    harness.receive(peer, frame.subarray(0, 700));
+    return peer;
+  });
+  for (const peer of crowd) harness.receive(peer, frame.subarray(700, 60_000));
+  const isGiven = crowd.map(({ received }) => codeOf(received[0]) === 1013);
+  assert.ok(isGiven.filter((is) => is).length > 500, "They push each other out");
+  // An upgrade that needs a slice, and a message that needs memory.
+  const peer = harness.open();
+  const cookie = `Cookie: ${"c".repeat(2_000)}\r\n\r\n`;
+  harness.receive(peer, ascii(UPGRADE.replace("\r\n\r\n", `\r\n${cookie}`)));
+  assert.ok(peer.core.isWebSocket(peer.connection), peer.head);
+  for (let at = 0; at < frame.length; at += 1_400) {
+    harness.receive(peer, frame.subarray(at, at + 1_400));
+    crowd.slice(0, 2).forEach((other) => harness.receive(other, frame.subarray(0, 10)));
+  }
+  assert.deepEqual(describe(peer.received), [SCRAPED]);
+  [...crowd, peer].forEach((each) => harness.close(each));
+  const again = harness.connect();
+  harness.receive(again, frame);
+  assert.deepEqual(describe(again.received), [SCRAPED]);
 });
 
 Deno.test("W1, W2: the upgrade, on any path, cut anywhere", () => {
