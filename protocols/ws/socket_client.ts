@@ -8,9 +8,15 @@
  * over: deadlines are ticks of the worker's timer, and `expire` finds out which of them it is.
  */
 import { COUNT_CONNECTIONS_TIMED_OUT } from "../../assembly/layout.ts";
-import { Client, LINGER_SECONDS, type TimeLimits } from "../../server/tcp/client_connection.ts";
+import {
+  Client,
+  LINGER_SECONDS,
+  TIMED_READ,
+  type TimeLimits,
+} from "../../server/tcp/client_connection.ts";
 import type { Admission } from "../../server/tcp/connection_limits.ts";
 import type { Connection } from "../../wasm/http_core.ts";
+import { NO_REQUESTS } from "../../wasm/latency.ts";
 import type { WsCore } from "../../wasm/ws_core.ts";
 
 export interface SocketLimits extends TimeLimits {
@@ -40,6 +46,9 @@ export class SocketClient extends Client<WsCore> {
   /** When the connection ends behind its close frame. */
   #endsAt = NEVER;
   #isSending = false;
+  /** Requests that are timed until their replies are sent, and when they came. */
+  #timed = NO_REQUESTS;
+  #timedFrom = 0;
   #sending: Promise<void> | undefined;
 
   constructor(core: WsCore, conn: Deno.Conn, admission: Admission, limits: SocketLimits) {
@@ -62,14 +71,25 @@ export class SocketClient extends Client<WsCore> {
         const isIdle = core.isIdle(connection);
         const received = await conn.read(isIdle ? this.idleInput! : core.inputOf(connection));
         if (received === null) break;
-        core.receive(connection, received);
-        this.#received();
+        this.#receive(received);
       }
     } finally {
       this.close();
       await this.#sending;
       sockets.delete(connection);
     }
+  }
+
+  #receive(byteLength: number): void {
+    const { latency } = Client;
+    const isTimed = Client.beginRead() && this.#timed === NO_REQUESTS;
+    if (isTimed) {
+      latency.take(); // what has been counted since is not of this read
+      this.#timedFrom = performance.now();
+    }
+    this.core.receive(this.connection, byteLength);
+    if (isTimed) this.#timed = latency.take();
+    this.#received();
   }
 
   /** What was received has been dealt with. */
@@ -102,6 +122,8 @@ export class SocketClient extends Client<WsCore> {
       // From here on to the end of this turn nothing may come between, or it would not be sent.
       this.#isSending = false;
       this.#sentBy = NEVER;
+      Client.latency.record(this.#timed, this.#timedFrom, TIMED_READ);
+      this.#timed = NO_REQUESTS;
       if (core.isEnding(connection)) await this.#endSending();
     } catch (error) {
       if (error instanceof WebAssembly.RuntimeError) throw error;

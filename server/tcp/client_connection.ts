@@ -39,7 +39,7 @@ export interface ClientWorker {
 }
 
 /** Every so many reads' requests are timed, and stand for the others: timing costs a tenth. */
-const TIMED_READ = 8;
+export const TIMED_READ = 8;
 /** Seconds for a client to take note of its last answer before its connection is closed. */
 export const LINGER_SECONDS = 2;
 export const NO_CONNECTION = 0 as Connection;
@@ -130,14 +130,14 @@ export class Client<TCore extends HttpCore = HttpCore> {
     const connection = this.connection;
     const conn = this.conn;
     const idleInput = this.idleInput!;
-    const { latency } = Client.#worker;
+    const { latency } = Client;
     let isIdle = true;
     /** Whether nothing has come since the last answer. */
     let isResting = false;
     while (!core.isEnding(connection)) {
       const received = await conn.read(isIdle ? idleInput : core.inputOf(connection));
       if (received === null || this.#lateAnswer !== undefined) return;
-      const isTimed = Client.#readCount++ % TIMED_READ === 0;
+      const isTimed = Client.beginRead();
       if (isTimed) latency.take(); // what has been counted since is not of this read
       const begun = isTimed ? performance.now() : 0;
       let byteLength = core.receive(connection, received);
@@ -167,6 +167,15 @@ export class Client<TCore extends HttpCore = HttpCore> {
       }
     }
     if (core.isLingering(connection)) await this.linger();
+  }
+
+  /** Counts a read; whether its requests are to be timed. */
+  protected static beginRead(): boolean {
+    return Client.#readCount++ % TIMED_READ === 0;
+  }
+
+  protected static get latency(): LatencyRecorder {
+    return Client.#worker.latency;
   }
 
   /** Whether the answers just sent were the last of HTTP. */

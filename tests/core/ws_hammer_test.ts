@@ -74,7 +74,7 @@ Deno.test("two threads of WebTorrent: every byte, receiver and count is right", 
   const settled: WsHammerReport[] = [];
   for (const worker of workers) settled.push(await worker.ask("settle"));
   assert.deepEqual(counts(), addUp(settled.flatMap(({ members }) => members)));
-  const ended = [];
+  const ended: WsHammerReport[] = [];
   for (const worker of workers) ended.push(await worker.ask("close"));
   const nobody = { complete: 0, incomplete: 0, downloaded: 0 };
   assert.deepEqual(counts(), Array.from({ length: TORRENTS }, () => nobody));

@@ -7,7 +7,7 @@ import { grantsOf, probe } from "../../support/grants.ts";
 import { tlsConfiguration } from "../../support/http_suite.ts";
 import { Authority } from "../../support/certificates.ts";
 import { randomBytes } from "../../support/packets.ts";
-import { startServer } from "../../support/server.ts";
+import { type Server, startServer } from "../../support/server.ts";
 import { parseAddress } from "../../support/udp_client.ts";
 import { makeOffers, WsConnection } from "../../support/ws_client.ts";
 import { forEachSuite } from "../../support/ws_suite.ts";
@@ -43,6 +43,21 @@ forEachSuite((suite) => {
     await within(stopping, { deadlineMs: BOUND_MS, what: "the tracker ends" });
   });
 
+  const observed = { configuration: { metrics: { address: "127.0.0.1:0" } } };
+
+  suite.ownRow("one read in eight is timed until its reply is sent", observed, async (row) => {
+    const { server, client } = row;
+    const reads = 80; // an upgrade is a read, too
+    for (let read = 1; read < reads; read++) {
+      await client.announce({ infoHash: randomBytes(20), peerId: randomBytes(20) });
+    }
+    const shown = await metricsOf(server.server);
+    const [, count] = /_seconds_count\{protocol="ws",type="announce"\} (\d+)/.exec(shown) ?? [];
+    const [, sum] = /_seconds_sum\{protocol="ws",type="announce"\} (\S+)/.exec(shown) ?? [];
+    assert.ok(Math.abs(Number(count) - reads) <= 8, `${count} of ${reads}`);
+    assert.ok(Number(sum) > 0 && Number(sum) < reads, `${sum} s`);
+  });
+
   suite.ownRow("the end does not wait for a client that is deaf", {}, async (row) => {
     const { server, client, open } = row;
     const infoHash = randomBytes(20);
@@ -52,6 +67,12 @@ forEachSuite((suite) => {
     await within(server.server.stop(), { deadlineMs: BOUND_MS, what: "the tracker ends" });
   });
 });
+
+async function metricsOf(server: Server): Promise<string> {
+  const record = server.records.find(({ message }) => message.startsWith("Metrics are on "));
+  const response = await fetch(`http://${record!.properties.address}/metrics`);
+  return await response.text();
+}
 
 Deno.test("another certificate: new connections have it, old ones go on", async () => {
   await using authority = await Authority.create();
