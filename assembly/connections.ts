@@ -7,6 +7,8 @@
  * clients out. Nothing is touched before it is needed.
  */
 import {
+  ADDRESS_BYTES,
+  ADDRESS_KIND,
   ADDRESS_SIZE,
   CONNECTION_CAPACITY,
   CONNECTION_CLIENT,
@@ -23,14 +25,17 @@ import {
   CONNECTION_PEER,
   CONNECTION_PHASE,
   CONNECTION_SCANNED,
+  CONNECTION_SLICE_HOLDER,
   CONNECTION_TARGET,
   CONTROL_HTTP_MAX_PEERS,
   CONTROL_HTTP_OPTIONS,
   CONTROL_HTTP_SLICE_SIZE,
+  CONTROL_TABLE_KEY,
   COUNT_CONNECTIONS_CLOSED,
   COUNT_CONNECTIONS_OPENED,
   FULL,
   HTTP_OPTION_PROXY_PROTOCOL,
+  KIND_IPV4,
   OK,
   OUTBOX_IS_READY,
   OUTBOX_LOCK,
@@ -41,6 +46,7 @@ import {
   REPLY_OFFERS,
   REPLY_RECEIVERS,
   REPLY_SIZE,
+  SLICE_HOLDERS,
   SLOT_SIZE,
   WORKER_ADDRESS,
   WORKER_HASH_TEXTS,
@@ -53,12 +59,15 @@ import {
   WORKER_SLICE_COUNT,
   WORKER_SLICE_COUNT_MAX,
   WORKER_SLICE_FREE,
+  WORKER_SLICE_HOLDERS,
   WORKER_SLOT_CARVED,
   WORKER_SLOT_COUNT,
   WORKER_SLOT_FREE,
   WORKER_SLOTS,
 } from "./layout";
 import { count } from "./counters";
+import { isTrusted } from "./forwarded";
+import { sipHash } from "./hash";
 import { pagesFor, take, takeAnswerPages, takePages } from "./memory";
 import { relist } from "./reclaim";
 
@@ -71,9 +80,17 @@ const INPUT_SHARE_OF_4: u32 = 3;
  * unfinished messages keep those out whose upgrade needs a slice.
  */
 const MESSAGE_SHARE_OF_4: u32 = 2;
+/**
+ * With fewer in use than one in so many of all, nobody's are counted; of those taken beyond that,
+ * an address may have the second share: one client, however many connections it has, does not keep
+ * others out. A trusted proxy sends for many, and is not counted.
+ */
+const UNCOUNTED_SHARE: u32 = 8;
+const ADDRESS_SHARE: u32 = 32;
 /** Key and peer id of a sampled peer, and room for copies in strides of 16. */
 const PEER_ROOM: u32 = 40;
 const PEERS_SLACK: u32 = 64;
+const IPV6_NETWORK_SIZE: u32 = 8;
 
 /**
  * Reserves a worker's slots and first slices; `OK` or `FULL`. One that takes the place of a dead
@@ -222,10 +239,25 @@ function takeInputSlice(worker: usize, connection: usize): usize {
   const slices = load<u32>(worker, WORKER_INPUT_SLICES);
   const isWebSocket = load<u32>(connection, CONNECTION_PHASE) == PHASE_WEBSOCKET;
   const share = isWebSocket ? MESSAGE_SHARE_OF_4 : INPUT_SHARE_OF_4;
-  if (slices >= load<u32>(worker, WORKER_SLICE_COUNT_MAX) / 4 * share) return 0;
+  const most = load<u32>(worker, WORKER_SLICE_COUNT_MAX);
+  if (slices >= most / 4 * share) return 0;
+  const holder = slices < most / UNCOUNTED_SHARE ? 0 : holderOf(worker, connection);
+  if (holder != 0 && load<u16>(holder) >= max<u32>(most / ADDRESS_SHARE, 1)) return 0;
   const slice = takeSlice(worker);
-  if (slice != 0) store<u32>(worker, slices + 1, WORKER_INPUT_SLICES);
+  if (slice == 0) return 0;
+  store<u32>(worker, slices + 1, WORKER_INPUT_SLICES);
+  store<u32>(connection, holder, CONNECTION_SLICE_HOLDER);
+  if (holder != 0) store<u16>(holder, load<u16>(holder) + 1);
   return slice;
+}
+
+/** Where the slices of a client's address (of IPv6, its network) are counted; 0 for nowhere. */
+function holderOf(worker: usize, connection: usize): usize {
+  const peer = connection + CONNECTION_PEER;
+  if (isTrusted(peer)) return 0;
+  const byteLength = load<u32>(peer, ADDRESS_KIND) == KIND_IPV4 ? 4 : IPV6_NETWORK_SIZE;
+  const hash = sipHash(CONTROL_TABLE_KEY, peer + ADDRESS_BYTES, byteLength, 1, 3);
+  return worker + WORKER_SLICE_HOLDERS + ((<usize> hash & (SLICE_HOLDERS - 1)) << 1);
 }
 
 function moveOffsets(connection: usize, by: u32): void {
@@ -246,6 +278,8 @@ function isSlice(connection: usize): bool {
 function giveInput(worker: usize, connection: usize): void {
   if (!isSlice(connection)) return;
   giveSlice(worker, load<u32>(connection, CONNECTION_INPUT));
+  const holder: usize = load<u32>(connection, CONNECTION_SLICE_HOLDER);
+  if (holder != 0) store<u16>(holder, load<u16>(holder) - 1);
   store<u32>(worker, load<u32>(worker, WORKER_INPUT_SLICES) - 1, WORKER_INPUT_SLICES);
 }
 

@@ -79,6 +79,7 @@ export const CONNECTION_PEER = 56; // ADDRESS record: who is connected
 export const CONNECTION_CLIENT = 80; // ADDRESS record: who asks, as a trusted proxy says
 export const CONNECTION_FORWARDED = 104; // ADDRESS record: who asks, as the header Forwarded says
 export const CONNECTION_KEY = 128; // u32 offset of the request's Sec-WebSocket-Key
+export const CONNECTION_SLICE_HOLDER = 180; // address of where its slice is counted, 0 = nowhere
 export const CONNECTION_OWN_INPUT = 192; // CONNECTION_INPUT_SIZE bytes, behind the OUTBOX fields
 export const CONNECTION_INPUT_SIZE = 512;
 

@@ -141,6 +141,8 @@ export const WORKER_REPLY = 1480; // address where a reply is put together, REPL
 export const WORKER_RECEIVERS = 1484; // address of the receivers of the offers
 export const WORKER_BEGUN_FIRST = 1488; // address of the connection whose message began first
 export const WORKER_BEGUN_LAST = 1492; // address
+export const WORKER_SLICE_HOLDERS = 1536; // SLICE_HOLDERS × u16 unfinished requests by address
+export const SLICE_HOLDERS = 256;
 export const WORKER_INFO_HASHES = 2048; // its info hashes, sorted, each once
 export const INFO_HASHES_MAX = 100;
 

@@ -16,6 +16,7 @@ import {
   OUTBOX_IS_READY,
   OUTBOX_STATE,
   PAGE_SIZE,
+  SLICE_HOLDERS,
   SLOT_SIZE,
   WORKER_BEGUN_FIRST,
   WORKER_BEGUN_LAST,
@@ -25,6 +26,7 @@ import {
   WORKER_READY_LOCK,
   WORKER_SLICE_COUNT,
   WORKER_SLICE_FREE,
+  WORKER_SLICE_HOLDERS,
   WORKER_SLOT_CARVED,
   WORKER_SLOT_FREE,
   WORKER_SLOTS,
@@ -50,6 +52,7 @@ export function relist(worker: usize): void {
   relistSlots(worker);
   relistSlices(worker);
   store<u32>(worker, 0, WORKER_INPUT_SLICES);
+  memory.fill(worker + WORKER_SLICE_HOLDERS, 0, SLICE_HOLDERS << 1);
   store<u32>(worker, 0, WORKER_MESSAGE_BYTES);
   store<u32>(worker, 0, WORKER_BEGUN_FIRST);
   store<u32>(worker, 0, WORKER_BEGUN_LAST);

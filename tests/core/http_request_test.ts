@@ -257,8 +257,8 @@ for (const build of ["release", "debug"] satisfies Build[]) {
   Deno.test(`HTTP turns away who needs a slice when there is none [${build}]`, () => {
     const small = new HttpHarness(module, { connections: 40, slices: 12 });
     const long = ascii(get("/" + "a".repeat(4_000)).slice(0, -2));
-    const texts = Array.from({ length: 20 }, () => {
-      const connection = small.open();
+    const texts = Array.from({ length: 20 }, (_, index) => {
+      const connection = small.open(`192.0.2.${index}`);
       return new TextDecoder().decode(small.receive(connection, long));
     });
     const refused = texts.filter((text) =>

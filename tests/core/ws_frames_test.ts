@@ -205,17 +205,17 @@ Deno.test("without slices, messages come in pieces; without memory the oldest gi
     harness.receive(peer, frame.subarray(0, 17_000));
     waiting.push(peer);
   }
-  // Half of the slices are for messages, and there is memory for one more.
+  // One address gets two of eight slices, and there is memory for one more message.
   const codes = waiting.map((peer) => codeOf(peer.received[0]));
-  const given = [1013, 1013, 1013];
-  assert.deepEqual(codes, [undefined, undefined, undefined, undefined, ...given, undefined]);
+  const given = [1013, 1013, 1013, 1013, 1013];
+  assert.deepEqual(codes, [undefined, undefined, ...given, undefined]);
   for (const peer of waiting) {
     if (!peer.core.isEnding(peer.connection)) harness.receive(peer, frame.subarray(17_000));
   }
   assert.equal(
     waiting.filter(({ received }) => received[0]!.opcode === 1 && textOf(received[0]!) === SCRAPED)
       .length,
-    5,
+    3,
   );
   waiting.forEach((peer) => harness.close(peer));
 });
@@ -238,7 +238,7 @@ Deno.test("a crowd that finishes no message keeps nobody out", () => {
   const isGiven = crowd.map(({ received }) => codeOf(received[0]) === 1013);
   assert.ok(isGiven.filter((is) => is).length > 500, "They push each other out");
   // An upgrade that needs a slice, and a message that needs memory.
-  const peer = harness.open();
+  const peer = harness.open(0, "198.51.100.7");
   const cookie = `Cookie: ${"c".repeat(2_000)}\r\n\r\n`;
   harness.receive(peer, ascii(UPGRADE.replace("\r\n\r\n", `\r\n${cookie}`)));
   assert.ok(peer.core.isWebSocket(peer.connection), peer.head);
@@ -251,6 +251,35 @@ Deno.test("a crowd that finishes no message keeps nobody out", () => {
   const again = harness.connect();
   harness.receive(again, frame);
   assert.deepEqual(describe(again.received), [SCRAPED]);
+});
+
+Deno.test("one address that finishes no request keeps others from no slice", () => {
+  const harness = new WsHarness(RELEASE, { slices: 64, connections: 200 });
+  const head = ascii(UPGRADE.replace("\r\n\r\n", `\r\nCookie: ${"c".repeat(2_000)}\r\n\r\n`));
+  const crowd = Array.from({ length: 100 }, () => {
+    const peer = harness.open();
+    harness.receive(peer, head.subarray(0, 600));
+    return peer;
+  });
+  // Eight of 64 are anybody's, and two of the others.
+  assert.equal(crowd.filter(({ head }) => head === "").length, 10);
+  assert.ok(crowd.every(({ head }) => head === "" || head.startsWith("HTTP/1.1 503 ")));
+  for (const hostname of ["198.51.100.7", "2001:db8::7"]) {
+    const others = Array.from({ length: 3 }, () => harness.open(0, hostname));
+    for (const other of others) harness.receive(other, head.subarray(0, 600));
+    assert.deepEqual(others.map(({ head }) => head.slice(0, 12)), ["", "", "HTTP/1.1 503"]);
+    harness.receive(others[0]!, head.subarray(600));
+    assert.ok(others[0]!.core.isWebSocket(others[0]!.connection), "It is upgraded");
+    for (const other of others) harness.close(other);
+  }
+  // What was counted is given back.
+  for (const peer of crowd) harness.close(peer);
+  for (let round = 0; round < 50; ++round) {
+    const peer = harness.open();
+    harness.receive(peer, head);
+    assert.ok(peer.core.isWebSocket(peer.connection));
+    harness.close(peer);
+  }
 });
 
 Deno.test("W1, W2: the upgrade, on any path, cut anywhere", () => {
