@@ -7,7 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import { Authority } from "../../tests/support/certificates.ts";
-import { LossyRelay } from "./relay.ts";
+import { LossyRelay, LossyStreams } from "./relay.ts";
 import { findPorts, Target, type TargetOptions } from "./target.ts";
 import { ROW_HEAD, rowsOf, sleep, type Targets, Traffic } from "./traffic.ts";
 
@@ -196,6 +196,16 @@ const FAULTS: Record<string, Fault> = {
     });
     relay.close();
     return `${relay.lost} datagrams lost, ${relay.late} late, ${relay.passed} passed`;
+  },
+
+  async "5 % of what is sent over TCP is lost, and sent again"(run) {
+    await run.start();
+    const relays = [run.ports.http, run.ports.ws].map((port) => new LossyStreams({ port }, 0.05));
+    const [http, ws] = relays.map(({ address }) => address);
+    await run.under(() => sleep(4_000), { udp: undefined, http, ws });
+    for (const relay of relays) relay.close();
+    const sum = (key: "late" | "passed") => relays.reduce((total, relay) => total + relay[key], 0);
+    return `${sum("late")} pieces late, ${sum("passed")} passed`;
   },
 
   async "file descriptors run out for two seconds"(run) {

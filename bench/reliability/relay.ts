@@ -1,4 +1,8 @@
-/** A relay of datagrams that loses some and delivers some late, both ways. */
+/**
+ * Relays in front of a tracker, for a network that loses and delays: one of datagrams, which loses
+ * some and delivers some late, both ways; one of connections, where a loss is what TCP makes of it.
+ */
+import { sleep } from "./traffic.ts";
 
 export interface RelayOptions {
   /** Of 1: the share that is lost, and the share that is delivered late. */
@@ -69,5 +73,76 @@ export class LossyRelay {
   close(): void {
     this.#socket.close();
     for (const upstream of this.#upstream.values()) upstream.close();
+  }
+}
+
+/** What the kernel waits at least before it sends a segment again (Linux). */
+const RETRANSMISSION_MILLISECONDS = 200;
+
+/**
+ * A relay of connections. Of what is read at once, a share comes as late as a lost segment does
+ * that is sent again, and all that follows waits for it.
+ */
+export class LossyStreams {
+  readonly address: string;
+  late = 0;
+  passed = 0;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #loss: number;
+  readonly #port: number;
+  readonly #open = new Set<Deno.Conn>();
+
+  /** @param loss Of 1. */
+  constructor(tracker: { port: number }, loss: number) {
+    this.#port = tracker.port;
+    this.#loss = loss;
+    this.address = `127.0.0.1:${this.#listener.addr.port}`;
+    this.#accept();
+  }
+
+  async #accept(): Promise<void> {
+    try {
+      for await (const client of this.#listener) this.#relay(client);
+    } catch { // closed
+    }
+  }
+
+  async #relay(client: Deno.TcpConn): Promise<void> {
+    const ends: Deno.TcpConn[] = [client];
+    try {
+      const tracker = await Deno.connect({ hostname: "127.0.0.1", port: this.#port });
+      ends.push(tracker);
+      for (const end of ends) this.#open.add(end);
+      await Promise.all([this.#pump(client, tracker), this.#pump(tracker, client)]);
+    } catch { // one of them is gone, so the other one is to go
+    }
+    for (const end of ends) this.#end(end);
+  }
+
+  async #pump(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
+    const buffer = new Uint8Array(16_384);
+    for (let count = await from.read(buffer); count !== null; count = await from.read(buffer)) {
+      if (Math.random() < this.#loss) {
+        ++this.late;
+        await sleep(RETRANSMISSION_MILLISECONDS);
+      } else {
+        ++this.passed;
+      }
+      for (let sent = 0; sent < count;) sent += await to.write(buffer.subarray(sent, count));
+    }
+    await to.closeWrite();
+  }
+
+  #end(conn: Deno.Conn): void {
+    this.#open.delete(conn);
+    try {
+      conn.close();
+    } catch { // it is closed
+    }
+  }
+
+  close(): void {
+    this.#listener.close();
+    for (const conn of this.#open) this.#end(conn);
   }
 }
