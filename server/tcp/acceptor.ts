@@ -55,8 +55,11 @@ export class Acceptor {
     const end = this.#cameAt + RELIEF_MILLISECONDS;
     while (!this.#isClosed) {
       await pause(QUIET_MILLISECONDS);
+      // The timer may be late, and who came meanwhile is seen in the turn after it.
+      await pause(0);
       const now = performance.now();
-      if (now >= this.#cameAt + QUIET_MILLISECONDS || now >= end) this.close();
+      const isQuiet = now >= this.#cameAt + QUIET_MILLISECONDS;
+      if (isQuiet || now >= end) this.close();
     }
   }
 
