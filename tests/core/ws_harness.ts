@@ -204,8 +204,10 @@ export function maskedFrame(payload: Uint8Array, options: MaskedFrameOptions = {
   return frame;
 }
 
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
 export function textOf(sent: Sent): string {
-  return new TextDecoder("utf-8", { fatal: true }).decode(sent.payload);
+  return decoder.decode(sent.payload);
 }
 
 // deno-lint-ignore no-explicit-any

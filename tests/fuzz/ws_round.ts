@@ -14,6 +14,7 @@ import {
   WsHarness,
 } from "../core/ws_harness.ts";
 import { type ModelMessage, WsModel } from "../model/ws_model.ts";
+import { concat } from "../support/packets.ts";
 import { Random } from "./random.ts";
 
 const SOCKETS = 50;
@@ -24,23 +25,17 @@ const encoder = new TextEncoder();
 
 /** A binary string of 20 characters; few of them, so that they meet. */
 function idOf(number: number): string {
-  const characters = Array.from({ length: 20 }, (_, index) => (number * 97 + index * 31) & 255);
-  return String.fromCharCode(...characters);
+  let id = "";
+  for (let index = 0; index < 20; ++index) {
+    id += String.fromCharCode((number * 97 + index * 31) & 255);
+  }
+  return id;
 }
 
 /** JSON of a value in one of its many spellings. */
 function spell(random: Random, value: unknown): string {
   const blank = () => random.oneIn(6) ? random.pick([" ", "\n", "\t", "\r\n  "]) : "";
-  if (typeof value === "string") {
-    const characters = Array.from(JSON.stringify(value).slice(1, -1).matchAll(/\\u....|\\.|[^]/gu));
-    return `"${
-      characters.map(([text]) =>
-        text.length === 1 && random.oneIn(8)
-          ? `\\u${text.charCodeAt(0).toString(16).padStart(4, "0")}`
-          : text
-      ).join("")
-    }"`;
-  }
+  if (typeof value === "string") return spellString(random, value);
   if (Array.isArray(value)) {
     return `[${blank()}${value.map((item) => spell(random, item) + blank()).join(`,${blank()}`)}]`;
   }
@@ -52,6 +47,23 @@ function spell(random: Random, value: unknown): string {
     return `{${members.join(",")}}`;
   }
   return JSON.stringify(value);
+}
+
+/** JSON of a string: as JSON.stringify has it, with a few more of its characters escaped. */
+function spellString(random: Random, value: string): string {
+  const plain = JSON.stringify(value);
+  let text = '"';
+  for (let at = 1; at < plain.length - 1;) {
+    const code = plain.charCodeAt(at);
+    const isEscape = code === 0x5c;
+    const isPair = code >= 0xd800 && code < 0xe000; // JSON.stringify escapes lone surrogates.
+    const length = isEscape ? (plain[at + 1] === "u" ? 6 : 2) : isPair ? 2 : 1;
+    text += length === 1 && random.oneIn(8)
+      ? `\\u${code.toString(16).padStart(4, "0")}`
+      : plain.slice(at, at + length);
+    at += length;
+  }
+  return text + '"';
 }
 
 /** Frames of a text: whole or in fragments, cut anywhere. */
@@ -205,14 +217,14 @@ const MARKS = encoder.encode('{}[]":,\\u0e-+.ntf \n\u0001é');
 
 /** Breaks a text in a few places. */
 function mutate(random: Random, text: Uint8Array): Uint8Array {
-  let bytes = Uint8Array.from(text);
+  let bytes = text.slice();
   for (let change = random.below(4); change > 0; --change) {
     const at = random.below(bytes.length);
     const kind = random.below(4);
     if (kind === 0) bytes[at] = random.bits() >>> 24;
-    else if (kind === 1) bytes[at] = random.pick([...MARKS]);
+    else if (kind === 1) bytes[at] = MARKS[random.below(MARKS.length)]!;
     else if (kind === 2) bytes = bytes.slice(0, Math.max(1, at));
-    else bytes = Uint8Array.from([...bytes.slice(0, at), ...bytes.slice(Math.max(0, at - 9))]);
+    else bytes = concat(bytes.subarray(0, at), bytes.subarray(Math.max(0, at - 9)));
   }
   return bytes;
 }
