@@ -14,7 +14,7 @@ import { type RequestOptions, type Response, scrapeTarget, writeRequest } from "
 import { ascii, concat } from "./packets.ts";
 
 /** Long enough for a busy machine; only a failing test waits so long. */
-const REPLY_DEADLINE_MS = 5000;
+const REPLY_DEADLINE_MS = 20_000;
 
 /** No head of a tracker's response is longer. */
 const HEAD_BYTE_LENGTH_MAX = 4096;

@@ -24,7 +24,7 @@ import { within } from "./deadline.ts";
 import type { Endpoint } from "./http_client.ts";
 import { concat, randomBytes } from "./packets.ts";
 
-const REPLY_DEADLINE_MS = 5000;
+const REPLY_DEADLINE_MS = 20_000;
 const FRAME_BYTE_LENGTH_MAX = 1024 * 1024;
 
 /** A JSON object of a message. */
