@@ -14,6 +14,10 @@ const UNITS = ["riptide", "riptide-native"];
 const EXPOSURE_MAX = 2.0;
 const NOBODY = "65534";
 
+/** Shell that waits until a tracker serves, as its log says; what comes next fails if it does not. */
+const untilServing = (log: string) =>
+  `timeout 60 sh -c "until grep -qs 'Listening on' ${log}; do sleep 0.1; done"`;
+
 async function run(program: string, args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
@@ -74,6 +78,7 @@ Deno.test({
   async fn(t) {
     const dist = "dist/test-deploy";
     const root = await Deno.makeTempDir({ prefix: "riptide-root-" });
+    const logs = await Deno.makeTempDir({ prefix: "riptide-logs-" });
     await Deno.chmod(root, 0o755);
     try {
       const compiled = await run(Deno.execPath(), [
@@ -126,16 +131,21 @@ Deno.test({
             const path = `${root}/etc/riptide/test.toml`;
             await Deno.writeTextFile(path, `log_format = "json"\n${config}`);
             // As the unit: ProcSubset=pid, ProtectSystem=strict, NoNewPrivileges, no capability.
+            const log = `${logs}/${unit}`;
             const script = `ip link set lo up
 mount -t proc -o subset=pid,hidepid=invisible proc /proc
 mount --bind ${root} ${root} && mount -o remount,bind,ro ${root}
-exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups --no-new-privs \
+setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups --no-new-privs \
   --bounding-set=-all --inh-caps=-all env -i PATH=/usr/bin:/bin RIPTIDE_CACHE_DIR=/nonexistent \
-  timeout --preserve-status -k 20 6 ${root}/usr/bin/riptide tracker -c ${path}`;
-            const { code, text } = await run("unshare", [
+  ${root}/usr/bin/riptide tracker -c ${path} >${log} 2>&1 & tracker=$!
+${untilServing(log)}
+kill -TERM $tracker
+wait $tracker`;
+            const { code, text: said } = await run("unshare", [
               ...["--net", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-euc", script],
             ]);
-            assert.equal(code, 0, text);
+            const text = await Deno.readTextFile(log);
+            assert.equal(code, 0, said + text);
             assert.equal(text.match(/"Listening on /g)?.length, 4, text);
             assert.match(text, /"Metrics are on /);
             assert.match(text, /"Stopped"/);
@@ -151,12 +161,20 @@ exec setpriv --reuid=${NOBODY} --regid=${NOBODY} --clear-groups --no-new-privs \
           const allowed = system.union(await readSyscallSet("@pkey"));
           const denied = await Promise.all(["@privileged", "@resources"].map(readSyscallSet));
           const trace = `${root}/trace`;
+          const path = `${root}/etc/riptide/test.toml`;
+          const log = `${logs}/strace-${unit}`;
+          // strace keeps a signal to itself: the process that it follows says who it is.
           const script = `ip link set lo up
-exec timeout --preserve-status -k 20 8 strace -f -qq -o ${trace} -e signal=none \
-  ${root}/usr/bin/riptide tracker -c ${root}/etc/riptide/test.toml`;
+strace -f -qq -o ${trace} -e signal=none sh -c 'echo $$ >${log}.pid; exec "$@"' sh \
+  ${root}/usr/bin/riptide tracker -c ${path} >${log} 2>&1 & strace=$!
+${untilServing(log)}
+sleep 2 # For what it does by the clock.
+kill -TERM $(cat ${log}.pid)
+wait $strace`;
           const config = await Deno.readTextFile(`${root}/etc/riptide/${unit}.toml`);
-          await Deno.writeTextFile(`${root}/etc/riptide/test.toml`, config);
-          await run("unshare", ["--net", "sh", "-euc", script]);
+          await Deno.writeTextFile(path, `log_format = "json"\n${config}`);
+          const { code, text: said } = await run("unshare", ["--net", "sh", "-euc", script]);
+          assert.equal(code, 0, said + await Deno.readTextFile(log));
           const text = await Deno.readTextFile(trace);
           const called = new Set(
             [...text.matchAll(/^\d+ +([a-z0-9_]+)\(/gm)].map(([, name]) => name!),
@@ -172,6 +190,7 @@ exec timeout --preserve-status -k 20 8 strace -f -qq -o ${trace} -e signal=none 
       });
     } finally {
       await Deno.remove(root, { recursive: true });
+      await Deno.remove(logs, { recursive: true });
       await Deno.remove(`${ROOT}${dist}`, { recursive: true }).catch(() => {});
     }
   },
