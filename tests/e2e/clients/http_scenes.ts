@@ -1,23 +1,27 @@
-/** Real clients find each other over HTTP and HTTPS and move a real file. */
-import { HAS_IPV6 } from "../support/configuration.ts";
-import type { Scheme } from "../support/http_client.ts";
-import { forEachScheme, HttpServer } from "../support/http_suite.ts";
-import type { HttpServerOptions } from "../support/http_suite.ts";
-import { type ScrapeCounts, toHex } from "../support/packets.ts";
-import { ARIA2, aria2, leecher, LIBTORRENT, libtorrent, type Member } from "./clients/swarm.ts";
-import { moveFile, refuse, seeder, type SwarmMember, type Tracker } from "./clients/swarm.ts";
-import { TRANSMISSION, transmission } from "./clients/swarm.ts";
-import { Torrent } from "./clients/torrent.ts";
-import { OUTER_IPV4, OUTER_IPV6 } from "./clients/transmission.ts";
+/**
+ * Real clients find each other over HTTP and HTTPS and move a real file. As in udp_scenes.ts, each
+ * of the two has a file.
+ */
+import { HAS_IPV6 } from "../../support/configuration.ts";
+import type { Scheme } from "../../support/http_client.ts";
+import { HttpServer } from "../../support/http_suite.ts";
+import type { HttpServerOptions } from "../../support/http_suite.ts";
+import { type ScrapeCounts, toHex } from "../../support/packets.ts";
+import { ARIA2, aria2, leecher, LIBTORRENT, libtorrent, type Member } from "./swarm.ts";
+import { moveFile, refuse, seeder, type SwarmMember, type Tracker } from "./swarm.ts";
+import { TRANSMISSION, transmission } from "./swarm.ts";
+import { Torrent } from "./torrent.ts";
+import { OUTER_IPV4, OUTER_IPV6 } from "./transmission.ts";
 
-/** See clients_test.ts: Transmission 3.00 wants an outer address, and to be called from others. */
+/** See udp_scenes.ts: Transmission 3.00 wants an outer address, and to be called from others. */
 const MIXED = [`127.0.0.1:0`, `${OUTER_IPV4}:0`];
 
 /** Names for which the tracker's certificate is issued. */
 const NAMES = ["127.0.0.1", "::1", OUTER_IPV4, OUTER_IPV6].filter((it) => it !== undefined)
   .map((address) => `IP:${address}`);
 
-forEachScheme((scheme) => {
+/** Registers the tests of one scheme. */
+export function testHttpClients(scheme: Scheme): void {
   const test = (name: string, possible: boolean, fn: () => Promise<void>) =>
     Deno.test({ name: `${name} [${scheme}]`, ignore: !possible, fn });
 
@@ -96,7 +100,7 @@ forEachScheme((scheme) => {
       await refuse(tracker, torrent, member);
     });
   }
-});
+}
 
 class HttpTracker implements Tracker {
   readonly isTextLost = false;

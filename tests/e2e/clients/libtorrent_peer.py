@@ -79,14 +79,17 @@ def main():
         ended.set()
 
     threading.Thread(target=read_input, daemon=True).start()
+    has_announced = False
     while not ended.is_set():
         session.wait_for_alert(50)
         for alert in session.pop_alerts():
             report(alert)
+            has_announced |= isinstance(alert, lt.tracker_reply_alert)
     status = handle.status()
     tell("status", peers=status.num_peers, downloaded=status.total_payload_download)
     handle.pause()
-    deadline = time.monotonic() + 5
+    # A tracker that never took it in is told nothing.
+    deadline = time.monotonic() + (5 if has_announced else 0)
     while time.monotonic() < deadline:
         session.wait_for_alert(50)
         alerts = session.pop_alerts()

@@ -1,14 +1,16 @@
-/** Real clients find each other over UDP and move a real file. */
-import { type Driver, HAS_IPV6 } from "../support/configuration.ts";
-import { EVENT_NONE, toHex } from "../support/packets.ts";
-import { type Server, startServer } from "../support/server.ts";
-import { forEachDriver } from "../support/suite.ts";
-import { UdpClient } from "../support/udp_client.ts";
-import { leecher, LIBTORRENT, libtorrent, type Member, moveFile } from "./clients/swarm.ts";
-import { refuse, seeder, type SwarmMember, type Tracker } from "./clients/swarm.ts";
-import { TRANSMISSION, transmission } from "./clients/swarm.ts";
-import { Torrent } from "./clients/torrent.ts";
-import { OUTER_IPV4 } from "./clients/transmission.ts";
+/**
+ * Real clients find each other over UDP and move a real file. A file of its own registers the tests
+ * of each driver: they wait more than they work, so files of them run side by side.
+ */
+import { type Driver, HAS_IPV6 } from "../../support/configuration.ts";
+import { EVENT_NONE, toHex } from "../../support/packets.ts";
+import { type Server, startServer } from "../../support/server.ts";
+import { UdpClient } from "../../support/udp_client.ts";
+import { leecher, LIBTORRENT, libtorrent, type Member, moveFile } from "./swarm.ts";
+import { refuse, seeder, type SwarmMember, type Tracker } from "./swarm.ts";
+import { TRANSMISSION, transmission } from "./swarm.ts";
+import { Torrent } from "./torrent.ts";
+import { OUTER_IPV4 } from "./transmission.ts";
 
 /**
  * Transmission 3.00 refuses peers on loopback addresses and knows one peer an address. So in a
@@ -17,7 +19,8 @@ import { OUTER_IPV4 } from "./clients/transmission.ts";
  */
 const MIXED = [`127.0.0.1:0`, `${OUTER_IPV4}:0`];
 
-forEachDriver((driver, ignore) => {
+/** Registers the tests of one driver. */
+export function testUdpClients(driver: Driver, ignore: boolean): void {
   const test = (name: string, possible: boolean, fn: () => Promise<void>) =>
     Deno.test({ name: `${name} [${driver}]`, ignore: ignore || !possible, fn });
 
@@ -76,7 +79,7 @@ forEachDriver((driver, ignore) => {
     TRANSMISSION,
     () => testRefusal(driver, { start: transmission, hostname: OUTER_IPV4! }),
   );
-});
+}
 
 async function testRefusal(driver: Driver, member: Member): Promise<void> {
   await using torrent = await Torrent.create();
