@@ -12,8 +12,14 @@ const PATH = "/usr/bin/chromium";
 const BUNDLE = "webtorrent@3.0.21";
 /** Of dist/webtorrent.min.js in that package. */
 const BUNDLE_SHA256 = "db4dca98cd135c732eeffdede3cf5f8febd0585a0eba4dc4d1effa1b901f4c3d";
-/** A page may have to come up, and WebRTC to find its way, on a busy machine. */
+/** A page may have to come up on a busy machine. */
 const DEADLINE_MS = 90_000;
+/**
+ * webtorrent gives a connection 25 s to come up, another 25 s to shake hands, and a piece 30 s; it
+ * lets a new peer download at the next of its turns, which come every 10 s. What fails is tried
+ * again at the next announce only. This leaves room for two failures in a row.
+ */
+const TRANSFER_DEADLINE_MS = 180_000;
 
 const FLAGS = [
   // Chromium's sandbox does not work for root, which is who runs CI.
@@ -32,20 +38,26 @@ const toHex = (buffer) => Array.from(new Uint8Array(buffer), (b) => b.toString(1
 // CI has no STUN server to ask: the pages are on one machine.
 window.client = new WebTorrent({ tracker: { rtcConfig: { iceServers: [] } } });
 window.warnings = [];
+window.announceCount = 0; // Answered ones.
+window.partners = new Set(); // The ids of those whom it shook hands with.
 window.client.on("error", (error) => window.warnings.push(String(error)));
-const watch = (torrent) =>
+const watch = (torrent) => {
   torrent.on("warning", (warning) => window.warnings.push(String(warning)));
+  torrent.on("trackerAnnounce", () => ++window.announceCount);
+  torrent.on("wire", ({ peerId }) => window.partners.add(peerId));
+};
 window.seed = (byteLength, tracker) => new Promise((resolve) => {
   const bytes = new Uint8Array(byteLength);
   for (let at = 0; at < byteLength; at += 65536) {
     crypto.getRandomValues(bytes.subarray(at, Math.min(byteLength, at + 65536)));
   }
   const file = new File([bytes], "file.bin");
-  window.client.seed(file, { announce: [tracker] }, async (torrent) => {
-    watch(torrent);
+  const options = { announce: [tracker] };
+  const torrent = window.client.seed(file, options, async () => {
     const sha256 = toHex(await crypto.subtle.digest("SHA-256", bytes));
     resolve({ magnet: torrent.magnetURI, sha256 });
   });
+  watch(torrent);
 });
 window.fetchFile = (magnet) => new Promise((resolve) => {
   const torrent = window.client.add(magnet);
@@ -55,7 +67,6 @@ window.fetchFile = (magnet) => new Promise((resolve) => {
     resolve(toHex(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer())));
   });
 });
-window.peerCount = () => window.client.torrents.reduce((sum, { numPeers }) => sum + numPeers, 0);
 window.isReady = true;
 </script>`;
 
@@ -72,9 +83,12 @@ export class Peer {
     this.#page = page;
   }
 
-  /** Makes a file of random bytes and seeds it. */
+  /** Makes a file of random bytes, seeds it, and waits until the tracker has its first offers. */
   async seed(byteLength: number, tracker: string): Promise<Seeded> {
-    return await this.#call("seed", byteLength, tracker);
+    const seeded = await this.#call<Seeded>("seed", byteLength, tracker);
+    // webtorrent says without offers that it has completed, and then with them that it has started.
+    await this.#until("announceCount >= 2");
+    return seeded;
   }
 
   /** Downloads the one file of a torrent and returns its SHA-256. */
@@ -82,8 +96,15 @@ export class Peer {
     return await this.#call("fetchFile", magnet);
   }
 
-  async peerCount(): Promise<number> {
-    return await this.#call("peerCount");
+  /** Waits until the tracker has answered another announce. */
+  async untilAnnounced(): Promise<void> {
+    const count = await this.#page.evaluate("announceCount + 1");
+    await this.#until(`announceCount >= ${count}`);
+  }
+
+  /** Waits until it has shaken hands with so many others, whom it knows from the tracker only. */
+  async untilConnected(others: number): Promise<void> {
+    await this.#until(`partners.size >= ${others}`);
   }
 
   /** Ends the page's process as a crash does: no page is told and no socket is closed by it. */
@@ -98,11 +119,23 @@ export class Peer {
       ([name, args]) => (globalThis as unknown as Functions)[name as string](...args as unknown[]),
       [name, args] as const,
     );
-    const result = within(calling, { deadlineMs: DEADLINE_MS, what: `a page does ${name}` });
-    return await result.catch(async (error) => {
-      const warnings = await this.#page.evaluate("JSON.stringify(window.warnings)").catch(String);
-      throw new Error(`${error.message}; the page said ${warnings}`, { cause: error });
-    }) as Result;
+    return await this.#within(calling, name) as Result;
+  }
+
+  /** Waits until an expression of the page holds. */
+  async #until(condition: string): Promise<void> {
+    const options = { timeout: 0, polling: 100 };
+    await this.#within(this.#page.waitForFunction(condition, undefined, options), condition);
+  }
+
+  /** Waits for a page to do something, and says what it said and saw where it does not. */
+  async #within<Result>(promise: Promise<Result>, what: string): Promise<Result> {
+    const options = { deadlineMs: TRANSFER_DEADLINE_MS, what: `a page: ${what}` };
+    return await within(promise, options).catch(async (error) => {
+      const told = "JSON.stringify({ warnings, announceCount, partners: [...partners] })";
+      const seen = await this.#page.evaluate(told).catch(String);
+      throw new Error(`${error.message}; the page says ${seen}`, { cause: error });
+    });
   }
 }
 
