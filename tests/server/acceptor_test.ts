@@ -1,11 +1,14 @@
 /** Listeners that are relieved by others: who waits in their queue is served. */
 import { strict as assert } from "node:assert";
 import { Acceptor } from "../../server/tcp/acceptor.ts";
+import { elapse } from "../support/deadline.ts";
 
 /** Fewer than any system lets wait. */
 const WAITING = 100;
 /** An acceptor that nobody comes to is closed well within it. */
 const PROMPT_MS = 400;
+/** A busy machine makes a hundred connections in it. */
+const LOAD_MS = 20_000;
 
 function listen(port = 0): Deno.TcpListener {
   return Deno.listen({ hostname: "127.0.0.1", port, reusePort: true }) as Deno.TcpListener;
@@ -52,13 +55,16 @@ Deno.test("Acceptor: one is relieved by the next under load, again and again", a
   let lost = 0;
   const clients = Array.from({ length: 16 }, async () => {
     while (!isOver) {
-      const conn = await Deno.connect({ hostname: "127.0.0.1", port });
-      if (await isGreeted(conn)) ++count;
+      // One that is reset before it knows of its connection is lost as well.
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port }).catch(() => undefined);
+      if (conn !== undefined && await isGreeted(conn)) ++count;
       else ++lost;
     }
   });
   const reliefs = 10;
+  const end = performance.now() + LOAD_MS;
   for (let relief = 0; relief < reliefs; ++relief) {
+    while (count < (relief + 1) * 10 && performance.now() < end) await elapse(1);
     const next = new Acceptor(listen(port), begin);
     runs.push(next.run());
     await acceptor.relieve();
@@ -68,7 +74,7 @@ Deno.test("Acceptor: one is relieved by the next under load, again and again", a
   await Promise.all(clients);
   acceptor.close();
   await Promise.all([...runs, ...greetings]);
-  assert.ok(count > reliefs * 10, `Only ${count} connections`);
+  assert.ok(count >= reliefs * 10, `Only ${count} connections`);
   // The instant between the last look and the close is short, but it is one.
   assert.ok(lost <= reliefs / 2, `${lost} of ${count} connections are lost`);
 });
