@@ -14,7 +14,7 @@ const UNITS = ["riptide", "riptide-native"];
 const EXPOSURE_MAX = 2.0;
 const NOBODY = "65534";
 
-/** Shell that waits until a tracker serves, as its log says; what comes next fails if it does not. */
+/** Shell that waits until a tracker serves, as its log says; what follows fails if it does not. */
 const untilServing = (log: string) =>
   `timeout 60 sh -c "until grep -qs 'Listening on' ${log}; do sleep 0.1; done"`;
 
