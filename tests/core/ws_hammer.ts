@@ -7,7 +7,10 @@
 import type { SharedCore } from "../../wasm/memory.ts";
 import { binaryString } from "./ws_harness.ts";
 
+export const WORKERS = 2;
 export const SOCKETS = 24;
+/** How many steps a worker may be ahead: outboxes have room for what it sends meanwhile. */
+export const LEAD_MAX = 200;
 export const TORRENTS = 6;
 /** Torrents where sockets of both workers take each other's peers over. */
 export const CONTESTED_TORRENTS = 3;
@@ -18,6 +21,8 @@ export interface WsHammerPlan {
   workerIndex: number;
   seed: number;
   steps: number;
+  /** An i32 for each worker: the steps that it has done. Whoever is ahead waits. */
+  progress: SharedArrayBuffer;
 }
 
 /** Goes to each worker in turn: announce again what is contested; close every socket. */

@@ -16,6 +16,7 @@ import {
   CONTESTED_TORRENTS,
   torrentHash,
   TORRENTS,
+  WORKERS,
   type WsHammerOrder,
   type WsHammerReport,
   type WsMembership,
@@ -63,10 +64,11 @@ Deno.test("two threads of WebTorrent: every byte, receiver and count is right", 
   const counts = () =>
     Array.from({ length: TORRENTS }, (_, torrent) => world.counts(torrentHash(torrent)));
   using stack = new DisposableStack();
-  const workers = [1, 2].map(() => stack.use(new HammerWorker()));
+  const workers = Array.from({ length: WORKERS }, () => stack.use(new HammerWorker()));
+  const progress = new SharedArrayBuffer(4 * WORKERS);
   const reports = await Promise.all(
     workers.map((worker, index) =>
-      worker.ask({ core: shared, workerIndex: index + 1, seed: 7 + index, steps: STEPS })
+      worker.ask({ core: shared, workerIndex: index + 1, seed: 7 + index, steps: STEPS, progress })
     ),
   );
   const before = addUp(reports.flatMap(({ members }) => members));

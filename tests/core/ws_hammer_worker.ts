@@ -9,6 +9,7 @@ import {
   CONTESTED_IDS,
   CONTESTED_TORRENTS,
   descriptionText,
+  LEAD_MAX,
   peerIdOf,
   relayText,
   senderOf,
@@ -17,6 +18,7 @@ import {
   stampOf,
   torrentHash,
   TORRENTS,
+  WORKERS,
   type WsHammerOrder,
   type WsHammerPlan,
   type WsHammerReport,
@@ -78,6 +80,20 @@ class Hammer {
       else if (kind < 30 && socket.offers.length > 0) this.#answer(socket, socket.offers.shift()!);
       else this.#announceAny(socket, kind >= 90);
       this.#deliver();
+      this.#keepPace(step + 1);
+    }
+  }
+
+  /** Tells how far it is, and waits for the others. */
+  #keepPace(done: number): void {
+    const progress = new Int32Array(this.#plan.progress);
+    Atomics.store(progress, this.#plan.workerIndex % WORKERS, done);
+    Atomics.notify(progress, this.#plan.workerIndex % WORKERS);
+    for (let other = 0; other < WORKERS; ++other) {
+      for (let steps = 0; (steps = Atomics.load(progress, other)) < done - LEAD_MAX;) {
+        Atomics.wait(progress, other, steps, 1);
+        this.#deliver();
+      }
     }
   }
 
