@@ -87,7 +87,8 @@ forEachSuite((suite) => {
     );
     assert.equal(answer.action, "announce");
     assert.equal(answer.info_hash, toText(listed));
-    assert.deepEqual(await client.scrape(listed), ZERO);
+    const scraped = await client.refusal({ action: "scrape", info_hash: toText(listed) });
+    assert.equal(scraped.action, "scrape");
     await client.announce({ infoHash: randomBytes(20), peerId: randomBytes(20) });
   });
 
