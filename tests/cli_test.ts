@@ -258,19 +258,28 @@ Deno.test("SIGUSR1 reloads and leaves no debugger open", async () => {
   assert.equal((await idle.end()).status, 0);
 });
 
+/** Runs a tracker, and stops it when it has said on standard output that it is ready. */
+async function stopWhenReady(command: string): Promise<Outcome> {
+  const said = await Deno.makeTempFile();
+  try {
+    return await shell(`${command} >${said} & idle=$!
+for try in $(seq 200); do grep -q ready ${said} && break; sleep 0.1; done
+sleep 0.5; kill -TERM $idle; wait $idle; status=$?; cat ${said}; exit $status`);
+  } finally {
+    await Deno.remove(said);
+  }
+}
+
 Deno.test("a full disk or a closed standard error ends nothing", async () => {
   await Promise.all(["2>/dev/full", "2>&-", "2>&- <&-"].map(async (target) => {
-    const outcome = await shell(
-      `$DENO $IDLE chatty ${target} & sleep 1; kill -TERM $!; wait $!; echo "status $?"`,
-    );
-    assert.equal(outcome.stdout, "ready\nstatus 0\n", target);
+    const { status, stdout } = await stopWhenReady(`$DENO $IDLE chatty ${target}`);
+    assert.deepEqual([status, stdout], [0, "ready\n"], target);
   }));
 });
 
 Deno.test("without --allow-sys the start warns of SIGUSR1 and names SIGHUP", async () => {
-  const outcome = await shell(
-    `$DENO run --quiet --no-prompt ${ROOT}tests/fixtures/idle_tracker.ts idle text &
-    sleep 0.5; kill -TERM $!; wait $!`,
+  const outcome = await stopWhenReady(
+    `$DENO run --quiet --no-prompt ${ROOT}tests/fixtures/idle_tracker.ts idle text`,
   );
   assert.equal(outcome.status, 0);
   assert.match(
