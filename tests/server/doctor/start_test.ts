@@ -5,12 +5,13 @@
 import { strict as assert } from "node:assert";
 import { announce } from "../../../client/mod.ts";
 import { Authority, type Certificate, hasOpenssl } from "../../support/certificates.ts";
+import { findFreeTcpPort } from "../../e2e/clients/peer.ts";
 import { nativeIsAvailable, REPOSITORY } from "../../support/configuration.ts";
 import { within } from "../../support/deadline.ts";
 import { readLines } from "../../support/lines.ts";
 import { randomBytes } from "../../support/packets.ts";
 import { endProcess } from "../../support/processes.ts";
-import { findFreePort, parseAddress } from "../../support/udp_client.ts";
+import { parseAddress } from "../../support/udp_client.ts";
 import { WsConnection } from "../../support/ws_client.ts";
 import { examine, type Report } from "./examine.ts";
 
@@ -77,7 +78,7 @@ ${LISTS(directory)}`,
   {
     name: "tracker, native UDP, and HTTP and WebTorrent over TLS on one port",
     toml(directory, certificate) {
-      const tls = `network = { address = "127.0.0.1:${findFreePort()}", enable_tls = true, ` +
+      const tls = `network = { address = "127.0.0.1:${findFreeTcpPort()}", enable_tls = true, ` +
         `tls_certificate_path = "${certificate!.certificatePath}", ` +
         `tls_private_key_path = "${certificate!.keyPath}" }`;
       return `udp.network = { address = "127.0.0.1:0", io = "native" }
