@@ -78,7 +78,7 @@ function rowsOfScenario(raw: Raw, runs: Run[]): Row[] {
   });
 }
 
-/** Why a row is lost, by protocol and scenario: for people to complete; absent ones say so. */
+/** Why a row is lost, by server, or by scenario and server; absent ones say so. */
 export type Reasons = Readonly<Record<string, string>>;
 
 /** The report. @param plots Names of the plots' files, by protocol. */
@@ -120,7 +120,7 @@ function formatLosses(rows: readonly Row[], reasons: Reasons): string {
     server,
     bestRival,
     ratio.toFixed(2),
-    reasons[`${protocol} ${scenario}`] ?? reasons[protocol] ?? "not examined yet",
+    reasons[`${scenario} ${server}`] ?? reasons[server] ?? "not examined yet",
   ]);
   const head = ["protocol", "row", "server", "best rival", "ratio", "reason"];
   return `## Lost\n\n${formatTable(head, table)}`;

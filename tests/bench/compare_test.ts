@@ -101,7 +101,10 @@ Deno.test("createRows() leaves failed runs out, and names a server that always f
 });
 
 Deno.test("formatReport() puts the lost rows first, with their reason", () => {
-  const text = formatReport(recorded(), { reasons: { udp: "because" }, plots: { udp: "a.svg" } });
+  const text = formatReport(recorded(), {
+    reasons: { "riptide udp, sandboxed": "because", "riptide udp, native": "no" },
+    plots: { udp: "a.svg" },
+  });
   const lost = text.indexOf("## Lost");
   assert.ok(lost > 0 && lost < text.indexOf("## UDP"));
   assert.match(text.slice(lost, text.indexOf("## UDP")), /sandboxed .*\| 0\.38 +\| because/);
@@ -110,6 +113,15 @@ Deno.test("formatReport() puts the lost rows first, with their reason", () => {
   assert.match(text, /\| 50 % +\| 75 % +\|\n/); // server, load test
   assert.match(text, /!\[[^\]]+\]\(a\.svg\)/);
   assert.match(text, /### aquatic_udp 0\.9\.0\n\n```\nrun aquatic_udp 0\.9\.0\na = 1\n```/);
+});
+
+Deno.test("formatReport() prefers the reason of a scenario, and says where it has none", () => {
+  const of = (reasons: Record<string, string>) =>
+    formatReport(recorded(), { reasons, plots: {} }).split("## UDP")[0]!;
+  const name = "riptide udp, sandboxed";
+  assert.match(of({ [`most ${name}`]: "special", [name]: "general" }), /special/);
+  assert.match(of({ [`tls ${name}`]: "special", [name]: "general" }), /general/);
+  assert.match(of({ "riptide udp, native": "other" }), /not examined yet/);
 });
 
 Deno.test("formatTable() pads its columns", () => {
