@@ -28,9 +28,9 @@ const COMMANDS = {
   ...{ udp, http, ws, tracker, doctor, healthcheck },
   ...{ "access-list": accessList, "load-test": loadTest },
 };
-const COMMAND_NAMES = Object.keys(COMMANDS);
+export const COMMAND_NAMES = Object.keys(COMMANDS);
 /** All options of all commands, to guess from. */
-const OPTIONS = [
+export const OPTIONS = [
   ...["--config", "--print-config", "--take-over", "--io", "--protocol", "--json"],
   ...["--server-pid", "--server-address", "--duration", "--rate", "--allow-remote", "--url"],
   ...["--reason", "--until", "--comment", "--help", "--version"],

@@ -1,9 +1,15 @@
 /**
  * What the documentation says and the code can confirm: records, regions and sizes in
- * docs/MEMORY.md, the rows of docs/PROTOCOLS.md, and every file that a page names.
+ * docs/MEMORY.md, the rows of docs/PROTOCOLS.md, and on every page files, links, commands, their
+ * options, and configurations.
  */
 import { strict as assert } from "node:assert";
 import * as layout from "../assembly/layout.ts";
+import manifest from "../deno.json" with { type: "json" };
+import { COMMAND_NAMES, OPTIONS } from "../server/cli.ts";
+import { type FileKind, HTTP_FILE, loadConfig, TRACKER_FILE } from "../server/config/mod.ts";
+import { UDP_FILE, WS_FILE } from "../server/config/mod.ts";
+import { describe as describeSchema, type Node } from "../server/config/schema.ts";
 import { documentOptions } from "../tools/document_options.ts";
 import { bytesFor, Filler, fillSwarm, fillTorrents, loadCore } from "../tools/measure_memory.ts";
 
@@ -11,8 +17,9 @@ const ROOT = new URL("../", import.meta.url);
 const LAYOUT: Readonly<Record<string, number>> = { ...layout };
 const PAGES = [
   "README.md",
-  ...["ARCHITECTURE", "CONFIGURATION", "MEMORY", "OPERATING", "PROTOCOLS"]
-    .map((name) => `docs/${name}.md`),
+  "CHANGELOG.md",
+  ...await pagesOf("docs/"),
+  ...await pagesOf("docs/decisions/"),
 ];
 /** Records whose every constant has a row. */
 const WHOLE_RECORDS = /^(TORRENT|GROUP|SHARD|PAGE|CLASS|BLOCK|DIRECTORY|RULES)_/;
@@ -143,16 +150,124 @@ Deno.test("PROTOCOLS.md: each of W1 to W43 names a test that there is", async ()
 });
 
 Deno.test("every file that a page names is there", async () => {
+  assert.ok(PAGES.length >= 20);
+  const file = /(?:[a-z_.]+\/)+[a-z0-9_-]+\.(?:ts|js|wasm|toml|conf|cfg|service|json|yml|c)/.source;
+  const folder = /(?:[a-z_.]+\/){2,}/.source;
+  const named = new RegExp(`\`(${file}|${folder})\``, "g");
   for (const page of PAGES) {
     const text = await read(page);
-    for (const [, path] of text.matchAll(/`((?:[a-z_.]+\/)+[a-z0-9_.]+\.(?:ts|js|wasm|toml))`/g)) {
-      assert.ok(await exists(path!), `${page} names ${path}`);
-    }
-    for (const [, link] of text.matchAll(/\]\(((?![a-z]+:)[^)#]+)\)/g)) {
-      assert.ok(await exists(new URL(link!, new URL(page, ROOT))), `${page} links to ${link}`);
+    for (const [, path] of text.matchAll(named)) {
+      // A page may speak of what a file beside it holds.
+      const beside = new URL(path!, new URL(page, ROOT));
+      assert.ok(await exists(path!) || await exists(beside), `${page} names ${path}`);
     }
   }
 });
+
+Deno.test("every link of a page leads to a file, and to a heading of it", async () => {
+  for (const page of PAGES) {
+    const text = await read(page);
+    for (const [, path, anchor] of text.matchAll(/\]\((?![a-z]+:)([^)#]*)(?:#([^)]+))?\)/g)) {
+      const target = path === "" ? new URL(page, ROOT) : new URL(path!, new URL(page, ROOT));
+      assert.ok(await exists(target), `${page} links to ${path}`);
+      if (anchor === undefined) continue;
+      const headings = [...(await Deno.readTextFile(target)).matchAll(/^#+ (.*)$/gm)]
+        .map(([, heading]) => toAnchor(heading!));
+      assert.ok(headings.includes(anchor), `${page} links to ${path}#${anchor}`);
+    }
+  }
+});
+
+/** As the usual viewers make it of a heading. */
+function toAnchor(heading: string): string {
+  return heading.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-");
+}
+
+const TASKS: Readonly<Record<string, { command: string }>> = manifest.tasks as never;
+/** Of Deno's own, where a page shows a command in full. */
+const DENO_OPTION = /^--(allow|quiet|no-prompt|v8-flags|config)/;
+
+Deno.test("every command that a page names is there, and has the options behind it", async () => {
+  let commandCount = 0;
+  for (const page of PAGES) {
+    for (const line of codeOf(await read(page))) {
+      for (const [whole, task, main] of line.matchAll(COMMAND)) {
+        if (main !== undefined && main.startsWith("-")) continue;
+        ++commandCount;
+        if (task !== undefined) assert.ok(task in TASKS, `${page}: deno task ${task}`);
+        else assert.ok(COMMAND_NAMES.includes(main!) || main === "completion", `${page}: ${whole}`);
+        const command = task === undefined ? "main.ts" : TASKS[task]!.command;
+        const script = /\S+\.ts/.exec(command)?.[0];
+        const own = script === "main.ts" ? OPTIONS : [];
+        const source = script === undefined || script === "main.ts" ? "" : await readAll(script);
+        for (const [option] of line.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)) {
+          const isThere = own.includes(option) || DENO_OPTION.test(option) ||
+            source.includes(option.slice(2));
+          assert.ok(isThere, `${page}: ${line} has an option ${option}`);
+        }
+      }
+    }
+  }
+  assert.ok(commandCount >= 50, String(commandCount));
+});
+
+/** `deno task NAME` in any spelling, `main.ts NAME` or `riptide NAME`. */
+const COMMAND =
+  /deno(?:@[\d.]+)? task ([a-z][a-z0-9:-]*)|(?:main\.ts|(?:^|[;&] |\.\/)riptide) ([a-z][a-z-]*)/g;
+
+/** A script and what lies beside it: its settings may be read there. */
+async function readAll(script: string): Promise<string> {
+  const folder = script.slice(0, script.lastIndexOf("/") + 1);
+  const texts = [];
+  for await (const { name } of Deno.readDir(new URL(folder, ROOT))) {
+    if (name.endsWith(".ts")) texts.push(await read(folder + name));
+  }
+  return texts.join("\n");
+}
+
+/** What stands in back quotes, and the lines of blocks of code. */
+function codeOf(page: string): string[] {
+  const blocks = [...page.matchAll(/^```\w*\n([^]*?)^```$/gm)].map(([, block]) => block!);
+  const prose = page.replace(/^```\w*\n[^]*?^```$/gm, "");
+  const spans = [...prose.matchAll(/`([^`]+)`/g)].map(([, span]) => span!.replaceAll("\n", " "));
+  const joined = blocks.flatMap((block) => block.replaceAll("\\\n", " ").split("\n"));
+  return [...spans, ...joined.map((line) => line.replace(/#.*$/, ""))];
+}
+
+Deno.test("every configuration that a page shows is one, and every key that it names", async () => {
+  const kinds = [TRACKER_FILE, UDP_FILE, HTTP_FILE, WS_FILE] as unknown as FileKind<never>[];
+  const path = await Deno.makeTempFile({ suffix: ".toml" });
+  let blockCount = 0;
+  try {
+    for (const page of PAGES) {
+      const text = await read(page);
+      for (const [, toml] of text.matchAll(/^```toml\n([^]*?)^```$/gm)) {
+        ++blockCount;
+        // A part of a tracker's file may leave out the protocols.
+        const whole = /^\[(udp|http|ws|network)/m.test(toml!) ? toml! : `udp = {}\n${toml}`;
+        await Deno.writeTextFile(path, whole);
+        const outcomes = await Promise.allSettled(kinds.map((kind) => loadConfig(kind, path)));
+        const reasons = outcomes.map((it) => it.status === "rejected" ? it.reason.message : "");
+        assert.ok(outcomes.some(({ status }) => status === "fulfilled"), `${page}:\n${reasons[0]}`);
+      }
+      for (const [, table, key] of text.matchAll(/`\[([a-z_.]+)\] ([a-z_]+)/g)) {
+        const isThere = kinds.some(({ schema }) => hasKey(schema, [...table!.split("."), key!]));
+        assert.ok(isThere, `${page} names [${table}] ${key}`);
+      }
+    }
+  } finally {
+    await Deno.remove(path);
+  }
+  assert.ok(blockCount >= 5);
+});
+
+function hasKey(schema: FileKind<never>["schema"], path: readonly string[]): boolean {
+  let node: Node | undefined = describeSchema(schema);
+  for (const name of path) {
+    node = node?.kind === "table" ? new Map(node.children).get(name) : undefined;
+  }
+  return node !== undefined;
+}
 
 Deno.test("CONFIGURATION.md is what `deno task document` writes", async () => {
   assert.equal(await read("docs/CONFIGURATION.md"), await documentOptions());
@@ -199,6 +314,12 @@ function number(cell: string): number {
 
 function assertNear(measured: number, stated: number): void {
   assert.ok(Math.abs(measured - stated) < stated / 100, `${measured} measured, ${stated} stated`);
+}
+
+/** The pages of a folder. */
+async function pagesOf(folder: string): Promise<string[]> {
+  const names = await Array.fromAsync(Deno.readDir(new URL(folder, ROOT)), ({ name }) => name);
+  return names.filter((name) => name.endsWith(".md")).sort().map((name) => folder + name);
 }
 
 async function read(path: string): Promise<string> {

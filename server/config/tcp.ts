@@ -67,6 +67,8 @@ export function connectionKeys(byteLength: number) {
   };
 }
 
+const METRICS = "set metrics.address";
+
 /** Keys of trackers over TCP of the aquatic family that have no meaning here. */
 export const NEEDLESS_OVER_TCP: Readonly<Record<string, string>> = {
   "network.tls_pkcs12_path": "certificate and key are files of their own; `openssl pkcs12` " +
@@ -74,6 +76,11 @@ export const NEEDLESS_OVER_TCP: Readonly<Record<string, string>> = {
   "network.tls_pkcs12_password": "certificate and key are files of their own",
   "network.tcp_backlog": "the system's net.core.somaxconn holds",
   "cleaning.connection_cleaning_interval": "connections are looked at once a second",
+  "metrics.run_prometheus_endpoint": METRICS,
+  "metrics.prometheus_endpoint_address": METRICS,
+  "metrics.torrent_count_update_interval": METRICS,
+  "metrics.peer_clients": METRICS,
+  "metrics.peer_id_prefixes": METRICS,
 };
 
 /** The part of `network` that they share. */

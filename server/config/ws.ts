@@ -132,8 +132,6 @@ export type WsConfig = v.InferOutput<typeof WS_SCHEMA>;
 const NO_AGE = "peers stay as long as their connections answer pings; set " +
   "network.websocket_ping_interval";
 
-const METRICS = "set metrics.address";
-
 /** Keys of aquatic_ws, of every version, that have no meaning here. */
 const NEEDLESS: Record<string, string> = {
   ...NEEDLESS_EVERYWHERE,
@@ -148,11 +146,6 @@ const NEEDLESS: Record<string, string> = {
   "cleaning.max_connection_idle": NO_AGE,
   "cleaning.close_after_tls_update_grace_period": "connections go on with the certificate that " +
     "they began with",
-  "metrics.run_prometheus_endpoint": METRICS,
-  "metrics.prometheus_endpoint_address": METRICS,
-  "metrics.torrent_count_update_interval": METRICS,
-  "metrics.peer_clients": METRICS,
-  "metrics.peer_id_prefixes": METRICS,
 };
 
 /** Keys that take effect at a reload. */

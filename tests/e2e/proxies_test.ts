@@ -4,6 +4,7 @@
  */
 import { strict as assert } from "node:assert";
 import bencode from "bencode";
+import { Authority, type Certificate, hasOpenssl } from "../support/certificates.ts";
 import { type Configuration, REPOSITORY } from "../support/configuration.ts";
 import { within } from "../support/deadline.ts";
 import { endProcess } from "../support/processes.ts";
@@ -53,8 +54,8 @@ async function announce(port: number, headers: string[] = []): Promise<Record<st
 async function runBehind(
   proxy: string,
   options: {
-    /** Default: the HTTP tracker. */
-    driver?: "http" | "ws";
+    /** Default: the HTTP tracker; `both`: HTTP and WebTorrent on one port. */
+    driver?: "http" | "ws" | "both";
     network: Record<string, boolean | string[]>;
     /** Default: HTTP answers tell a client its address. */
     more?: Configuration;
@@ -62,12 +63,18 @@ async function runBehind(
     use: (port: number) => Promise<void>;
   },
 ): Promise<void> {
+  const { driver = "http", more = { protocol: { external_ip: true } } } = options;
+  const port = driver === "both" ? findFreePort() : 0;
+  const network = {
+    address: [`127.0.0.1:${port}`],
+    trusted_proxies: ["127.0.0.1/32"],
+    ...options.network,
+  };
   await using server = await startServer({
-    driver: options.driver ?? "http",
-    configuration: {
-      network: { address: ["127.0.0.1:0"], trusted_proxies: ["127.0.0.1/32"], ...options.network },
-      ...(options.more ?? { protocol: { external_ip: true } }),
-    },
+    driver: driver === "both" ? "tracker" : driver,
+    configuration: driver === "both"
+      ? { http: { network, ...more }, ws: { network } }
+      : { network, ...more },
   });
   const own = findFreePort();
   const args = await options.start(server.directory, { own, tracker: server.address("127.0.0.1") });
@@ -99,13 +106,22 @@ function externalIp(answer: Record<string, unknown>): string {
 async function configureNginx(
   directory: string,
   ports: { own: number; tracker: string },
+  certificate?: Certificate,
 ): Promise<string[]> {
+  const deployed = await readDeployed("nginx.conf", ports);
+  // As docs/WEBTORRENT.md says.
+  const served = certificate === undefined ? deployed : deployed.replace(
+    `listen ${ports.own};`,
+    `listen ${ports.own} ssl;
+    ssl_certificate ${certificate.certificatePath};
+    ssl_certificate_key ${certificate.keyPath};`,
+  );
   const conf = `daemon off; master_process off; pid ${directory}/pid; error_log stderr;
 events {}
 http {
   client_body_temp_path ${directory}/a; proxy_temp_path ${directory}/b;
   fastcgi_temp_path ${directory}/c; uwsgi_temp_path ${directory}/d; scgi_temp_path ${directory}/e;
-  ${await readDeployed("nginx.conf", ports)}
+  ${served}
 }`;
   await Deno.writeTextFile(`${directory}/nginx.conf`, conf);
   return ["-e", "stderr", "-p", directory, "-c", `${directory}/nginx.conf`];
@@ -169,6 +185,34 @@ Deno.test({
         assert.deepEqual([answer.complete, answer.incomplete], [1, 0]);
         const forged = await announce(port, ["--header", "X-Forwarded-For: 192.0.2.1"]);
         assert.equal(externalIp(forged), CLIENT);
+      },
+    });
+  },
+});
+
+Deno.test({
+  name: "nginx with TLS, and HTTP and WebTorrent on one port behind it",
+  ignore: !hasProgram("nginx") || !await hasOpenssl(),
+  async fn() {
+    await using authority = await Authority.create();
+    const certificate = await authority.issue({ days: 90 });
+    await runBehind("nginx", {
+      driver: "both",
+      network: {},
+      start: (directory, ports) => configureNginx(directory, ports, certificate),
+      async use(port) {
+        using client = Deno.createHttpClient({ caCerts: [authority.certificate] });
+        const url = `https://127.0.0.1:${port}/announce?${QUERY}`;
+        const answer = bencode.decode(await (await fetch(url, { client })).bytes());
+        assert.equal(externalIp(answer as Record<string, unknown>), "127.0.0.1");
+        const endpoint = { hostname: "127.0.0.1", port, authority: authority.certificate };
+        await using first = await WsConnection.open(endpoint);
+        await using second = await WsConnection.open(endpoint);
+        const infoHash = randomBytes(20);
+        await first.announce({ infoHash, peerId: randomBytes(20) });
+        const extra = { offers: makeOffers(1) };
+        await second.announce({ infoHash, peerId: randomBytes(20), extra });
+        assert.equal((await first.receive()).kind, "offer");
       },
     });
   },

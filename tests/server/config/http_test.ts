@@ -101,7 +101,13 @@ Deno.test("HTTP: what is odd and works is warned of", async () => {
 });
 
 Deno.test("HTTP: parseConfig() says why it needs no key of aquatic_http", async () => {
-  for (const key of ["network.tcp_backlog", "network.runs_behind_reverse_proxy"]) {
+  const keys = [
+    "network.tcp_backlog",
+    "network.runs_behind_reverse_proxy",
+    "metrics.run_prometheus_endpoint",
+    "metrics.torrent_count_update_interval",
+  ];
+  for (const key of keys) {
     const [problem] = await problemsOf(`${key} = 1`, HTTP_FILE);
     assert.match(problem!, /Riptide does not need it: /);
   }
