@@ -1,7 +1,11 @@
 /** The comparison's plots: SVG by Vega, in colours that are seen on white and on black. */
 
-import * as vega from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+// Not in deno.json: whoever starts a tracker for the first time would fetch what it names, and these
+// two bring 75 packages along.
+// deno-lint-ignore no-import-prefix
+import * as vega from "npm:vega@6.4.0";
+// deno-lint-ignore no-import-prefix
+import { compile, type TopLevelSpec } from "npm:vega-lite@6.5.0";
 import type { Row } from "./report.ts";
 import type { Protocol } from "./scenarios.ts";
 
