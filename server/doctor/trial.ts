@@ -15,36 +15,41 @@ export async function tryStart(
   ports: readonly PortFact[],
 ): Promise<Finding[]> {
   const foreign = ports.filter(({ outcome }) => outcome === "not here" || outcome === "failed");
-  const directory = await Deno.makeTempDir({ prefix: "riptide-doctor-" });
+  using places = new Places(foreign.map(({ address }) => address));
   try {
     const moved = structuredClone(config);
-    moveAway(moved, new Places(directory, foreign.map(({ address }) => address)));
+    moveAway(moved, places);
     const tracker = await served.start(moved, { takeOver: false });
     await tracker.stop();
     return [{ severity: "fine", subject: "trial start", what: "it starts and stops" }];
   } catch (error) {
     return toFindings("trial start", error);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
   }
 }
 
 /** Where a trial listens instead: it must meet nobody, and bind whatever the machine has. */
-class Places {
-  readonly #directory: string;
+class Places implements Disposable {
   readonly #foreign: ReadonlySet<string>;
+  /** For UNIX sockets; without one nothing is written, as in a container where nothing can be. */
+  #directory: string | undefined;
   #socketCount = 0;
 
   /** @param foreign Addresses that cannot be bound here, on whatever port. */
-  constructor(directory: string, foreign: readonly string[]) {
-    this.#directory = directory;
+  constructor(foreign: readonly string[]) {
     this.#foreign = new Set(foreign);
   }
 
   insteadOf(address: string): string {
     if (address === "") return address; // metrics that are off
-    if (address.startsWith("unix:")) return `unix:${this.#directory}/${this.#socketCount++}`;
+    if (address.startsWith("unix:")) {
+      this.#directory ??= Deno.makeTempDirSync({ prefix: "riptide-doctor-" });
+      return `unix:${this.#directory}/${this.#socketCount++}`;
+    }
     return this.#foreign.has(address) ? "127.0.0.1:0" : address.replace(/:\d+$/, ":0");
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#directory !== undefined) Deno.removeSync(this.#directory, { recursive: true });
   }
 }
 
