@@ -1,7 +1,7 @@
 /** The comparison's plots: SVG by Vega, in colours that are seen on white and on black. */
 
-// Not in deno.json: whoever starts a tracker for the first time would fetch what it names, and these
-// two bring 75 packages along.
+// Not in deno.json: a first start of the tracker fetches all that it names, and these two bring 75
+// packages along.
 // deno-lint-ignore no-import-prefix
 import * as vega from "npm:vega@6.4.0";
 // deno-lint-ignore no-import-prefix

@@ -20,9 +20,18 @@ export async function checkHealth(
     else printError(`${asked}: ${text}`);
     return response.ok ? EXIT_OK : EXIT_FAILURE;
   } catch (error) {
-    printError(error instanceof Deno.errors.NotCapable ? toStartError(error).message : `${error}`);
+    printError(explain(error));
     return EXIT_FAILURE;
   }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof Deno.errors.NotCapable) return toStartError(error).message;
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `No answer in ${TIMEOUT_MILLISECONDS / 1000} seconds`;
+  // Of a connection that failed, only the cause says why.
+  const { message } = error.cause instanceof Error ? error.cause : error;
+  return `Cannot ask the tracker: ${message}`;
 }
 
 /** The address of [metrics], the same in every kind of configuration. */
@@ -33,7 +42,7 @@ async function readAddress(path: string): Promise<string> {
 
 /** Where to ask whoever listens on an address: a wildcard is reached on the loopback. */
 export function healthUrl(address: string): string {
-  if (address === "") throw new Error("No [metrics] address to ask: give one with -c or --url");
+  if (address === "") throw new Error("there is no [metrics] address; give one with -c or --url");
   const { hostname, port } = parseListenAddress(address);
   const loopback: Record<string, string> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
   const asked = formatListenAddress({ hostname: loopback[hostname] ?? hostname, port });
