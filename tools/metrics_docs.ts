@@ -39,6 +39,9 @@ user, for which browsers ask. Nothing here is an info hash or an address of a cl
 \`main.ts healthcheck -c FILE\` asks \`/health\` and exits with 0 or 1.
 [deploy/prometheus/](../deploy/prometheus/) has a scrape configuration and alert rules,
 [deploy/grafana/riptide.json](../deploy/grafana/riptide.json) a dashboard.
+\`tests/e2e/metrics_test.ts\` has a Prometheus scrape a tracker, evaluates the rules, and
+runs every query of the dashboard; the dashboard itself was not opened in a Grafana, which was
+not to be had where this was written.
 
 ![The page, light](status-light.png)
 

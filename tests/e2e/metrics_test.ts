@@ -1,10 +1,12 @@
 /** The metrics as their readers see them: Prometheus, promtool, a container, and a browser. */
 import { strict as assert } from "node:assert";
 import { launchBrowser } from "../support/browser.ts";
+import { Authority, hasOpenssl } from "../support/certificates.ts";
 import { LOOPBACK, REPOSITORY } from "../support/configuration.ts";
 import { within } from "../support/deadline.ts";
 import { endProcess } from "../support/processes.ts";
 import { type Server, startServer } from "../support/server.ts";
+import { UdpClient } from "../support/udp_client.ts";
 
 const DEADLINE_MS = 60_000;
 const POLL_MS = 200;
@@ -100,52 +102,140 @@ Deno.test("promtool accepts the alerts and the scrape configuration", async () =
 Deno.test("Prometheus scrapes with the token, and evaluates the alerts", async () => {
   await using server = await startTracker({ token: TOKEN });
   await announce(server);
-  const directory = await Deno.makeTempDir({ prefix: "riptide-prometheus-" });
-  const port = freePort();
-  const rules = new URL("deploy/prometheus/riptide.rules.yml", REPOSITORY).pathname;
-  await Deno.writeTextFile(
-    `${directory}/prometheus.yml`,
-    `global: { scrape_interval: 1s, evaluation_interval: 1s }
+  await using prometheus = await Prometheus.watch(server);
+  const value = async (expression: string) => (await prometheus.query(expression))[0]?.value[1];
+  assert.equal(await poll(() => value("riptide_torrents"), "a scrape"), "1");
+  assert.equal(await value('up{job="riptide"}'), "1");
+  assert.notEqual(await value("count(riptide_request_duration_seconds_bucket) > 10"), undefined);
+  const healthy = await poll(async () => {
+    const { data } = await prometheus.ask("rules");
+    const all: { health: string; state: string; name: string }[] = data.groups[0].rules;
+    return all.every(({ health }) => health === "ok") ? all : undefined;
+  }, "rules that are evaluated");
+  assert.equal(healthy.length, 11);
+  assert.deepEqual(healthy.filter(({ state }) => state !== "inactive"), []);
+});
+
+interface Series {
+  metric: Record<string, string>;
+  value: [time: number, value: string];
+}
+
+/** A Prometheus that scrapes one tracker once a second. */
+class Prometheus implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly #directory: string;
+  readonly #port: number;
+
+  private constructor(directory: string, port: number) {
+    this.#directory = directory;
+    this.#port = port;
+    this.#process = new Deno.Command("prometheus", {
+      args: [
+        `--config.file=${directory}/prometheus.yml`,
+        `--storage.tsdb.path=${directory}/data`,
+        `--web.listen-address=127.0.0.1:${port}`,
+      ],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+  }
+
+  static async watch(server: Server): Promise<Prometheus> {
+    const directory = await Deno.makeTempDir({ prefix: "riptide-prometheus-" });
+    const rules = new URL("deploy/prometheus/riptide.rules.yml", REPOSITORY).pathname;
+    await Deno.writeTextFile(
+      `${directory}/prometheus.yml`,
+      `global: { scrape_interval: 1s, evaluation_interval: 1s }
 rule_files: ["${rules}"]
 scrape_configs:
   - job_name: riptide
     authorization: { credentials: "${TOKEN}" }
     static_configs: [{ targets: ["${new URL(metricsUrl(server)).host}"] }]
 `,
-  );
-  const prometheus = new Deno.Command("prometheus", {
-    args: [
-      `--config.file=${directory}/prometheus.yml`,
-      `--storage.tsdb.path=${directory}/data`,
-      `--web.listen-address=127.0.0.1:${port}`,
-    ],
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  try {
-    const query = async (expression: string) => {
-      const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(expression)}`;
-      const { data } = await (await fetch(url)).json();
-      return data.result[0]?.value[1] as string | undefined;
-    };
-    assert.equal(await poll(() => query("riptide_torrents"), "a scrape"), "1");
-    assert.equal(await query('up{job="riptide"}'), "1");
-    assert.equal(
-      await query("count(riptide_request_duration_seconds_bucket) > 10") !== undefined,
-      true,
     );
-    const healthy = await poll(async () => {
-      const response = await fetch(`http://127.0.0.1:${port}/api/v1/rules`);
-      const { data } = await response.json();
-      const all: { health: string; state: string; name: string }[] = data.groups[0].rules;
-      return all.every(({ health }) => health === "ok") ? all : undefined;
-    }, "rules that are evaluated");
-    assert.equal(healthy.length, 11);
-    assert.deepEqual(healthy.filter(({ state }) => state !== "inactive"), []);
-  } finally {
-    await endProcess(prometheus);
-    await Deno.remove(directory, { recursive: true });
+    return new Prometheus(directory, freePort());
   }
+
+  // deno-lint-ignore no-explicit-any -- each answer has a shape of its own
+  async ask(path: string): Promise<any> {
+    return await (await fetch(`http://127.0.0.1:${this.#port}/api/v1/${path}`)).json();
+  }
+
+  async query(expression: string): Promise<Series[]> {
+    const { data, error } = await this.ask(`query?query=${encodeURIComponent(expression)}`);
+    if (error !== undefined) throw new SyntaxError(`${expression}: ${error}`);
+    return data.result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endProcess(this.#process);
+    await Deno.remove(this.#directory, { recursive: true });
+  }
+}
+
+interface Panel {
+  title: string;
+  targets: { expr: string; legendFormat: string }[];
+}
+
+Deno.test({
+  name: "every query of the dashboard has data, and the labels of its legend",
+  ignore: !await hasOpenssl(),
+  async fn() {
+    await using authority = await Authority.create();
+    const { certificatePath, keyPath } = await authority.issue({ days: 90 });
+    await using server = await startServer({
+      driver: "tracker",
+      files: { "list.txt": "" },
+      configuration: (directory) => ({
+        udp: { network: { address: ["127.0.0.1:0"], io: "native" } },
+        http: {
+          network: {
+            address: ["127.0.0.1:0"],
+            enable_tls: true,
+            tls_certificate_path: certificatePath,
+            tls_private_key_path: keyPath,
+          },
+        },
+        ws: { network: { address: ["127.0.0.1:0"] } },
+        access_list: { mode: "black", path: `${directory}/list.txt` },
+        cleaning: { torrent_cleaning_interval: 1 },
+        metrics: { address: "127.0.0.1:0", token: TOKEN },
+      }),
+    });
+    await using prometheus = await Prometheus.watch(server);
+    using client = Deno.createHttpClient({ caCerts: [authority.certificate] });
+    await using udp = new UdpClient("127.0.0.1", server.addressOf("udp"));
+    /** An announce, an error, a refusal and a drop. */
+    const askAll = async () => {
+      const base = `https://${server.addressOf("http")}`;
+      const query = `info_hash=${INFO_HASH}&peer_id=${"a".repeat(20)}&port=6881&left=1`;
+      for (const path of [`announce?${query}`, "announce", "nothing"]) {
+        await (await fetch(`${base}/${path}`, { client })).body!.cancel();
+      }
+      await udp.send(new Uint8Array(5));
+    };
+    const { panels }: { panels: Panel[] } = JSON.parse(
+      await Deno.readTextFile(new URL("deploy/grafana/riptide.json", REPOSITORY)),
+    );
+    const targets = panels.flatMap(({ title, targets }) =>
+      targets.map((target) => ({ title, ...target }))
+    );
+    assert.ok(targets.length >= 20);
+    for (const { title, expr, legendFormat } of targets) {
+      const expression = expr.replaceAll("$instance", ".+").replaceAll("$__rate_interval", "10s");
+      assert.doesNotMatch(expression, /\$/, title);
+      const found = await poll(async () => {
+        await askAll();
+        const series = await prometheus.query(expression);
+        return series.some(({ value }) => Number.isFinite(Number(value[1]))) ? series : undefined;
+      }, `data of "${title}": ${expression}`);
+      for (const [, label] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
+        assert.ok(found.every(({ metric }) => label! in metric), `${title}: ${label}`);
+      }
+    }
+  },
 });
 
 Deno.test("the token guards all but /health and /ready", async () => {
