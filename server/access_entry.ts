@@ -5,7 +5,7 @@
  */
 
 /** What the core has room for, in bytes of UTF-8. */
-export const REASON_BYTES_MAX = 100;
+const REASON_BYTES_MAX = 100;
 /** A list has so many different reasons at the most; entries share them. */
 export const REASONS_MAX = 1_000;
 /** Seconds since 1970 that 32 bits can hold. */

@@ -19,7 +19,7 @@ import { isInteger, requireRules, type Rule, type Settings } from "./settings.ts
 import { requireListeners, type Session } from "./tcp_session.ts";
 import type { LoadLoop, LoopOptions } from "./worker.ts";
 
-export const IOS = ["native", "deno"] as const;
+const IOS = ["native", "deno"] as const;
 
 export interface TcpConfig extends CommonConfig {
   num_workers: number;

@@ -206,7 +206,7 @@ export class WsRequests {
 }
 
 /** Clients make no offers in their last announces. */
-export function hasOffers(event: number): boolean {
+function hasOffers(event: number): boolean {
   return event === EVENT_NONE || event === EVENT_STARTED;
 }
 

@@ -37,15 +37,15 @@ export const REQUEST_ACTION = 8;
 export const REQUEST_TRANSACTION_ID = 12;
 export const ANNOUNCE_INFO_HASH = 16;
 export const ANNOUNCE_PEER_ID = 36;
-export const ANNOUNCE_DOWNLOADED = 56;
+const ANNOUNCE_DOWNLOADED = 56;
 export const ANNOUNCE_LEFT = 64;
-export const ANNOUNCE_UPLOADED = 72;
+const ANNOUNCE_UPLOADED = 72;
 export const ANNOUNCE_EVENT = 80;
-export const ANNOUNCE_ADDRESS = 84;
+const ANNOUNCE_ADDRESS = 84;
 export const ANNOUNCE_KEY = 88;
-export const ANNOUNCE_NUM_WANT = 92;
+const ANNOUNCE_NUM_WANT = 92;
 export const ANNOUNCE_PORT = 96;
-export const ANNOUNCE_OPTIONS = 98;
+const ANNOUNCE_OPTIONS = 98;
 export const SCRAPE_INFO_HASHES = 16;
 
 export const CONNECT_REQUEST_BYTE_LENGTH = 16;
@@ -62,7 +62,7 @@ export const SCRAPE_COUNT_MAX = 74;
  *   scrape    8 triples of seeders, completed, leechers
  *   error     8 message, to the end
  */
-export const RESPONSE_ACTION = 0;
+const RESPONSE_ACTION = 0;
 export const RESPONSE_TRANSACTION_ID = 4;
 export const RESPONSE_CONNECTION_ID = 8;
 export const RESPONSE_INTERVAL = 8;
@@ -70,9 +70,9 @@ export const RESPONSE_LEECHERS = 12;
 export const RESPONSE_SEEDERS = 16;
 export const RESPONSE_PEERS = 20;
 export const RESPONSE_COUNTS = 8;
-export const RESPONSE_MESSAGE = 8;
+const RESPONSE_MESSAGE = 8;
 
-export const CONNECT_RESPONSE_BYTE_LENGTH = 16;
+const CONNECT_RESPONSE_BYTE_LENGTH = 16;
 export const COUNTS_BYTE_LENGTH = 12;
 
 /** Bytes of one peer: address and port. */

@@ -216,7 +216,7 @@ function describeNode(schema: unknown, fallback: unknown): Node {
 }
 
 /** Writes `"a", "b" or "c"`. */
-export function formatChoices(choices: readonly string[]): string {
+function formatChoices(choices: readonly string[]): string {
   const quoted = choices.map((choice) => JSON.stringify(choice));
   if (quoted.length < 2) return quoted.join("");
   return `${quoted.slice(0, -1).join(", ")} or ${quoted.at(-1)}`;

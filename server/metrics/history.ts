@@ -65,7 +65,7 @@ export class Ring {
 }
 
 /** Responses of a protocol between two snapshots, per second. */
-export function responseRate(before: Snapshot, now: Snapshot, protocol: Protocol): number {
+function responseRate(before: Snapshot, now: Snapshot, protocol: Protocol): number {
   return perSecond(
     before,
     now,

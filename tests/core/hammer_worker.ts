@@ -129,7 +129,7 @@ function swapRules(harness: Harness, turn: number): void {
 }
 
 /** A black list with the forbidden torrent somewhere in it. */
-export function buildRules(core: Core, turn: number): Rules {
+function buildRules(core: Core, turn: number): Rules {
   const hashCount = 1 + (turn * 97) % 700;
   const denied = { ipv4: new Uint32Array([0xcb007100, 0xcb0071ff]), ipv6: new Uint8Array(0) };
   const rules = core.beginRules(ACCESS_BLACK, hashCount, denied);

@@ -240,7 +240,7 @@ export class Harness {
 }
 
 /** Writes the info hash of a torrent's number: distinct, and all 20 bytes in use. */
-export function writeTorrentHash(view: DataView, offset: number, torrent: number): void {
+function writeTorrentHash(view: DataView, offset: number, torrent: number): void {
   for (let index = 0; index < 5; ++index) {
     view.setUint32(offset + 4 * index, Math.imul(torrent + 1, 0x9e3779b1) + index * torrent);
   }

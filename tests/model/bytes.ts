@@ -9,7 +9,7 @@ export function keyOf(bytes: Uint8Array, start = 0, end = bytes.length): string 
   return String.fromCharCode.apply(null, codes);
 }
 
-export function keyToHex(key: string): string {
+function keyToHex(key: string): string {
   return Array.from(key, (character) => character.charCodeAt(0).toString(16).padStart(2, "0"))
     .join("");
 }
