@@ -202,5 +202,7 @@ export const DURATION_FAMILY = {
   name: "riptide_request_duration_seconds",
   type: "histogram",
   help: "From when a request was read until its answer was handed to the system. Natively each " +
-    "takes as long as its batch; in the sandbox one UDP request in eight is measured, for eight.",
+    "takes as long as its batch; in the sandbox one UDP request in eight is measured, for eight, " +
+    "and so is one read in eight of a connection. Of WebTorrent that is until nothing waits for " +
+    "the sender any more; what its offers take to reach their receivers is not in it.",
 } as const;
