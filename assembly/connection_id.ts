@@ -13,7 +13,6 @@ import {
   CONTROL_NOW,
   KIND_IPV4,
 } from "./layout";
-import { copyShort } from "./bytes";
 import { sipHash } from "./hash";
 
 export const ID_FORGED: u32 = 0;
@@ -38,10 +37,11 @@ export function checkConnectionId(id: u64, address: usize, scratch: usize): u32 
 }
 
 function connectionId(address: usize, issued: u32, scratch: usize): u64 {
-  const addressLength: u32 = load<u32>(address, ADDRESS_KIND) == KIND_IPV4 ? 4 : 16;
-  store<u32>(scratch, issued);
-  copyShort(scratch + MESSAGE_ADDRESS, address + ADDRESS_BYTES, addressLength);
-  const mac = sipHash(CONTROL_MAC_KEY, scratch, 4 + addressLength, 2, 4);
+  const isIpv4 = load<u32>(address, ADDRESS_KIND) == KIND_IPV4;
+  // In one word: what is stored in parts cannot be loaded as a word before it has left for memory.
+  store<u64>(scratch, (<u64> issued) | ((<u64> load<u32>(address, ADDRESS_BYTES)) << 32));
+  if (!isIpv4) v128.store(scratch, v128.load(address, ADDRESS_BYTES), MESSAGE_ADDRESS);
+  const mac = sipHash(CONTROL_MAC_KEY, scratch, isIpv4 ? 8 : 20, 2, 4);
   const id = ((<u64> issued) << 48) | (mac >> 16);
   return id != 0 ? id : 1;
 }

@@ -87,10 +87,11 @@ const IPV6_INFO_INTERFACE: usize = 16;
 const LINK_LOCAL_MASK: u16 = 0xc0ff;
 const LINK_LOCAL: u16 = 0x80fe;
 
-/** Points the worker's receive headers at its buffers; WORKER_HOST_BASE is set. */
+/** Points the worker's headers at its buffers; WORKER_HOST_BASE is set. */
 export function prepareBatch(worker: usize): void {
   const batchSize = load<u32>(worker, WORKER_BATCH_SIZE);
   const input: usize = load<u32>(worker, WORKER_IN);
+  const output: usize = load<u32>(worker, WORKER_OUT);
   memory.fill(
     load<u32>(worker, WORKER_IO),
     0,
@@ -106,6 +107,11 @@ export function prepareBatch(worker: usize): void {
     storeHost(worker, slot + IO_RECEIVE_IOVEC + IOVEC_BASE, input + index * DATAGRAM_IN_SIZE);
     store<u64>(slot + IO_RECEIVE_IOVEC, DATAGRAM_IN_SIZE, IOVEC_LENGTH);
     resetHeader(header);
+    const answer = sendHeader(worker, index);
+    storeHost(worker, answer + HEADER_IOVEC, slot + IO_SEND_IOVEC);
+    store<u64>(answer, 1, HEADER_IOVEC_COUNT);
+    storeHost(worker, answer + HEADER_CONTROL, slot + IO_SEND_CONTROL);
+    storeHost(worker, slot + IO_SEND_IOVEC + IOVEC_BASE, output + index * DATAGRAM_OUT_SIZE);
   }
 }
 
@@ -145,7 +151,12 @@ export function answerBatch(
     }
     const controlLength = readControl(worker, index, header, socketIndex, answerCount);
     if (answerLength != 0) {
-      fillSendHeader(worker, index, answerCount, answer, answerLength, controlLength);
+      const sent = sendHeader(worker, answerCount);
+      // The name is sent from where it was received.
+      store<u64>(sent, load<u64>(header, HEADER_NAME), HEADER_NAME);
+      store<u32>(sent, load<u32>(header, HEADER_NAME_LENGTH), HEADER_NAME_LENGTH);
+      store<u64>(sent, controlLength, HEADER_CONTROL_LENGTH);
+      store<u64>(ioSlot(worker, answerCount), answerLength, IO_SEND_IOVEC + IOVEC_LENGTH);
       ++answerCount;
     }
     resetHeader(header);
@@ -295,27 +306,4 @@ function writeIpv6Source(control: usize, received: usize): u32 {
     IPV6_INFO_INTERFACE,
   );
   return aligned(IPV6_INFO_SIZE);
-}
-
-function fillSendHeader(
-  worker: usize,
-  index: u32,
-  answerIndex: u32,
-  answer: usize,
-  answerLength: u32,
-  controlLength: u32,
-): void {
-  const received = receiveHeader(worker, index);
-  const header = sendHeader(worker, answerIndex);
-  const slot = ioSlot(worker, answerIndex);
-  // The name is sent from where it was received.
-  store<u64>(header, load<u64>(received, HEADER_NAME), HEADER_NAME);
-  store<u32>(header, load<u32>(received, HEADER_NAME_LENGTH), HEADER_NAME_LENGTH);
-  storeHost(worker, header + HEADER_IOVEC, slot + IO_SEND_IOVEC);
-  store<u64>(header, 1, HEADER_IOVEC_COUNT);
-  storeHost(worker, slot + IO_SEND_IOVEC + IOVEC_BASE, answer);
-  store<u64>(slot + IO_SEND_IOVEC, answerLength, IOVEC_LENGTH);
-  if (controlLength != 0) storeHost(worker, header + HEADER_CONTROL, slot + IO_SEND_CONTROL);
-  else store<u64>(header, 0, HEADER_CONTROL);
-  store<u64>(header, controlLength, HEADER_CONTROL_LENGTH);
 }

@@ -50,9 +50,9 @@ export function blockCountMax(kind: u32): u32 {
   return fitting < BLOCK_COUNT_MAX ? fitting : BLOCK_COUNT_MAX;
 }
 
+/** The sum of the three counts, which end up in the third byte; it is 128 at the most. */
 export function blockPeers(block: usize): u32 {
-  return <u32> load<u8>(block, BLOCK_LEECHERS) + <u32> load<u8>(block, BLOCK_PARTIAL_SEEDS) +
-    <u32> load<u8>(block, BLOCK_SEEDERS);
+  return ((load<u32>(block) * 0x010101) >> 16) & 0xff;
 }
 
 export function blockCapacity(block: usize, kind: u32): u32 {
@@ -143,9 +143,10 @@ function equalKey(a: usize, b: usize, kind: u32): bool {
 }
 
 export function peerRole(block: usize, index: u32): u32 {
-  const leechers: u32 = load<u8>(block, BLOCK_LEECHERS);
+  const counts = load<u32>(block);
+  const leechers = counts & 0xff;
   if (index < leechers) return ROLE_LEECHER;
-  return index < leechers + load<u8>(block, BLOCK_PARTIAL_SEEDS) ? ROLE_PARTIAL_SEED : ROLE_SEEDER;
+  return index < leechers + ((counts >> 8) & 0xff) ? ROLE_PARTIAL_SEED : ROLE_SEEDER;
 }
 
 /** Adds a peer (the block has room) and returns its index. */

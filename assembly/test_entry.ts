@@ -3,7 +3,7 @@
  * to reach one by one. Nothing in production loads it.
  */
 import { findTorrent, hashInfoHash, shardOf } from "./torrent_table";
-import { sipHash } from "./hash";
+import { sipHash, sipHash20 } from "./hash";
 import { hashPeer } from "./peer_table";
 
 export * from "./index";
@@ -33,6 +33,11 @@ export function hashBytes(
   out: usize,
 ): void {
   store<u64>(out, sipHash(key, ptr, byteLength, compressionRounds, finalizationRounds));
+}
+
+/** SipHash-1-3 of the 20 bytes at `ptr`, written to `out`. */
+export function hash20(key: usize, ptr: usize, out: usize): void {
+  store<u64>(out, sipHash20(key, ptr));
 }
 
 /** The hash that places a peer in its swarm, written to `out`. */

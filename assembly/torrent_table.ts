@@ -31,7 +31,7 @@ import {
 } from "./layout";
 import { copyInfoHash, equalInfoHash } from "./bytes";
 import { count } from "./counters";
-import { sipHash } from "./hash";
+import { sipHash20 } from "./hash";
 import { give, giveBlock, sizeClass, take, takeBlock } from "./memory";
 
 const LANE_MASK: u32 = 0xfff;
@@ -40,7 +40,7 @@ const TORRENTS_PER_GROUP: u32 = 10;
 const OVERFLOW_FOR_EVER: u32 = 255;
 
 export function hashInfoHash(infoHash: usize): u64 {
-  return sipHash(CONTROL_TABLE_KEY, infoHash, 20, 1, 3);
+  return sipHash20(CONTROL_TABLE_KEY, infoHash);
 }
 
 /** The shard of a torrent; its lock guards the record and all that hangs on it. */

@@ -78,6 +78,7 @@ export interface TestExports {
     finalizationRounds: number,
     out: number,
   ): void;
+  hash20(key: number, ptr: number, out: number): void;
   hashPeerKey(key: number, kind: number, out: number): void;
   shardOfTorrent(infoHash: number): number;
   torrentRecord(infoHash: number): number;
