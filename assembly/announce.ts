@@ -25,9 +25,11 @@ import {
   COUNT_COMPLETED,
   COUNT_MEMORY_FULL,
   COUNT_PEERS_SENT,
+  COUNT_SWARM_FULL,
   KIND_IPV4,
   KIND_IPV6,
   KIND_WEBTORRENT,
+  LIMIT,
   OK,
   ROLE_PARTIAL_SEED,
   ROLE_SEEDER,
@@ -159,7 +161,7 @@ export function join(
   );
   store<u32>(torrent, now, TORRENT_LAST_ANNOUNCE);
   if (status != OK) {
-    count(worker, COUNT_MEMORY_FULL);
+    count(worker, status == LIMIT ? COUNT_SWARM_FULL : COUNT_MEMORY_FULL);
   } else {
     ownBlock = foundBlock;
     if (foundIsNew) countPeerAdded(worker, kind);

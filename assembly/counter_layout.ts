@@ -50,5 +50,6 @@ export const COUNT_WS_ANSWERS_LOST = 56; // to or from nobody in that swarm
 export const COUNT_WS_FAILURES = 57; // messages answered with a failure reason
 export const COUNT_WS_ERRORS = 58; // connections that broke the WebSocket protocol or a limit
 export const COUNT_WS_OVERFLOWS = 59; // connections that did not read
+export const COUNT_SWARM_FULL = 60; // new peers not stored: the swarm met a bound (docs/MEMORY.md)
 export const COUNT_SHARDS_EMPTIED = 62; // after a trap (recover.ts)
 export const COUNTER_COUNT = 64;

@@ -41,6 +41,7 @@ import {
   COUNT_SCRAPE,
   COUNT_SCRAPE_IPV6,
   COUNT_SHARDS_EMPTIED,
+  COUNT_SWARM_FULL,
   COUNT_TORRENTS_ADDED,
   COUNT_TORRENTS_REMOVED,
   COUNT_WS_ANSWERS,
@@ -208,6 +209,11 @@ export const COUNTERS: readonly CounterFamily[] = [
     name: "riptide_memory_full_total",
     help: "Announces of new peers that were answered and not stored, as memory was full.",
     cells: [plain(COUNT_MEMORY_FULL, ALL)],
+  },
+  {
+    name: "riptide_swarm_full_total",
+    help: "Announces of new peers that were answered and not stored, as their swarm met a bound.",
+    cells: [plain(COUNT_SWARM_FULL, ALL)],
   },
   {
     name: "riptide_connections_total",

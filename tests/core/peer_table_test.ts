@@ -10,6 +10,8 @@ import {
   BLOCK_PARTIAL_SEEDS,
   BLOCK_PEERS,
   BLOCK_SEEDERS,
+  COUNT_MEMORY_FULL,
+  COUNT_SWARM_FULL,
   DIRECTORY_DEPTH,
   DIRECTORY_DEPTH_MAX,
   DIRECTORY_ROLES,
@@ -119,6 +121,13 @@ class Walker {
     return counts;
   }
 
+  /** The hash that places a peer of that address and port. */
+  hashOfPeer(kind: 0 | 1, address: Uint8Array, port: number): bigint {
+    this.#harness.bytes.set(address, this.#scratch);
+    this.#harness.view.setUint16(this.#scratch + address.length, port);
+    return this.#hashOf(this.#scratch, kind);
+  }
+
   #hashOf(key: number, kind: number): bigint {
     const out = this.#scratch + 32;
     this.#exports.hashPeerKey(key, kind, out);
@@ -204,3 +213,28 @@ for (const seed of [1, 2, 3]) {
     assert.equal(walker.check(KIND_IPV6, new Map()), -1);
   });
 }
+
+Deno.test("a block that cannot be split takes no peer, and memory is not full", async () => {
+  const harness = new Harness(await compileCore("release"));
+  const walker = new Walker(harness, await harness.testExports());
+  const address = addressOf(KIND_IPV4, 0);
+  harness.become(address);
+  // All in one of the 2^SPAN_MAX halves of a half: every split leaves the other side empty.
+  const swarm: Swarm = new Map();
+  const left: number[] = [];
+  for (let port = 1; port < 65_536; ++port) {
+    if (walker.hashOfPeer(KIND_IPV4, address, port) >> BigInt(63 - SPAN_MAX) !== 0n) continue;
+    if (swarm.size === 128) {
+      left.push(port);
+      continue;
+    }
+    harness.announce({ torrent: TORRENT, port, left: 1 });
+    swarm.set(keyText(address, port), 0);
+  }
+  assert.ok(left.length > 10);
+  walker.check(KIND_IPV4, swarm);
+  for (const port of left) harness.announce({ torrent: TORRENT, port, left: 1 });
+  assert.equal(harness.counter(COUNT_SWARM_FULL), left.length);
+  assert.equal(harness.counter(COUNT_MEMORY_FULL), 0);
+  assert.equal(walker.check(KIND_IPV4, swarm), SPAN_MAX + 1);
+});
