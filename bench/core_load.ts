@@ -71,7 +71,6 @@ export class CoreLoad {
       const offset = slot * DATAGRAM_IN_SIZE;
       this.#input.setBigUint64(offset, connectionId);
       this.#input.setUint32(offset + 8, 1);
-      this.#input.setBigUint64(offset + 64, BigInt(slot & 3)); // a quarter are seeders
       this.#input.setInt32(offset + 92, numWant);
     }
   }
@@ -108,6 +107,8 @@ export class CoreLoad {
     const offset = slot * DATAGRAM_IN_SIZE;
     this.#input.setUint32(offset + 16, torrent);
     this.#input.setUint16(offset + 96, FIRST_PORT + peer);
+    // Bytes left: a quarter are seeders, and a peer stays what it is.
+    this.#input.setUint8(offset + 71, (torrent + peer) & 3);
   }
 
   /** xorshift32. */
