@@ -47,7 +47,9 @@ export const CLOSED = 21;
 export const LATENCIES = 32;
 /** Then those from an offer to its answer, which another peer gives. */
 export const ROUND_TRIPS = LATENCIES + LATENCY_BUCKET_COUNT;
-export const COUNTER_COUNT = ROUND_TRIPS + LATENCY_BUCKET_COUNT;
+/** Then those from an offer to its receipt by another peer. */
+export const RELAYS = ROUND_TRIPS + LATENCY_BUCKET_COUNT;
+export const COUNTER_COUNT = RELAYS + LATENCY_BUCKET_COUNT;
 
 /** Sums all workers' counts as they are now. */
 export function readCounters(workers: readonly Float64Array[]): Float64Array {

@@ -52,6 +52,8 @@ export interface LoadReport<Config = unknown> {
   latency_microseconds: LatencyReport;
   /** From an offer to the answer that another peer gives; null where there are none. */
   round_trip_microseconds: LatencyReport | null;
+  /** From an offer to its receipt, where both peers are of one worker; null where there are none. */
+  relay_microseconds: LatencyReport | null;
   /** Share of its time in which the load test had nothing to do: near 0, it is the limit. */
   tester_idle_share: number;
   server: { cpu_seconds: number; resident_bytes: number; resident_peak_bytes: number } | null;
@@ -123,6 +125,7 @@ export function createReport<Config>(
     valid: total > 0 && Object.values(invalid).every((count) => count === 0),
     latency_microseconds: percentiles(counts, counter.LATENCIES),
     round_trip_microseconds: protocol === "ws" ? percentiles(counts, counter.ROUND_TRIPS) : null,
+    relay_microseconds: protocol === "ws" ? percentiles(counts, counter.RELAYS) : null,
     tester_idle_share: protocol === "udp" ? idleTurns(counts) : round(Math.max(0, 1 - computed), 3),
     server,
     config,
@@ -148,6 +151,7 @@ function percentiles(counts: Float64Array, first: number): LatencyReport {
 /** Writes a report for people. */
 export function formatReport(report: LoadReport): string {
   const { rates, invalid, server, connections, round_trip_microseconds: roundTrip } = report;
+  const { relay_microseconds: relay } = report;
   const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
   const lines = [
     `Responses per second: ${report.responses_per_second} (over ${report.duration_seconds} s)`,
@@ -156,6 +160,7 @@ export function formatReport(report: LoadReport): string {
     `${report.bytes_received_per_second}`,
     `Peers per announce: ${report.peers_per_announce}`,
     `Latency in µs: ${formatLatency(report.latency_microseconds)}`,
+    ...(relay === null ? [] : [`From offer to receipt in µs: ${formatLatency(relay)}`]),
     ...(roundTrip === null ? [] : [`From offer to answer in µs: ${formatLatency(roundTrip)}`]),
     `Unanswered: ${report.timeouts}, of which answered late: ${report.late}; ` +
     `not sent: ${report.send_failures}`,

@@ -5,6 +5,7 @@ import { createRandom } from "./random.ts";
 import { createTcpLoop } from "./tcp_config.ts";
 import type { LoadLoop, LoopOptions } from "./worker.ts";
 import type { WsLoadConfig } from "./ws_config.ts";
+import { OfferShelf } from "./ws_offers.ts";
 import { createSdp, WsRequests } from "./ws_requests.ts";
 import { WsSession } from "./ws_session.ts";
 
@@ -22,13 +23,14 @@ export async function createWsLoop(options: LoopOptions<WsLoadConfig>): Promise<
   });
   const key = createKey();
   const accept = await acceptOf(key);
+  const shelf = new OfferShelf();
   return createTcpLoop(options, {
     perWorker: config.num_connections_per_worker,
     create: (seat) => {
       const { hostname, port } = seat.server;
       const host = hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
       const upgrade = writeUpgradeRequest(key, { host, path: config.url_path });
-      return new WsSession(options, { seat, requests, sdp, upgrade, accept });
+      return new WsSession(options, { seat, requests, sdp, upgrade, accept, shelf });
     },
   });
 }

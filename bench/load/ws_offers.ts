@@ -11,6 +11,27 @@ const BATCHES = 256;
 const CONNECTION_DIGITS = 6;
 const BATCH_DIGITS = 10;
 
+/** Books of one worker's connections, by the digits that their ids begin with. */
+export class OfferShelf {
+  readonly #books = new Map<string, OfferBook>();
+
+  /** Opens a connection's book. */
+  open(connectionIndex: number, offerCount: number): OfferBook {
+    const book = new OfferBook(connectionIndex, offerCount);
+    this.#books.set(digitsOf(connectionIndex), book);
+    return book;
+  }
+
+  /** When an offer of this worker was made, 0 for one that is too old, undefined for none. */
+  madeAt(id: string): number | undefined {
+    return this.#books.get(id.slice(0, CONNECTION_DIGITS))?.madeAt(id);
+  }
+}
+
+function digitsOf(connectionIndex: number): string {
+  return String(connectionIndex).padStart(CONNECTION_DIGITS, "0");
+}
+
 /** Makes ids, and takes them back once each. */
 export class OfferBook {
   readonly #ids: Uint8Array;
@@ -22,7 +43,7 @@ export class OfferBook {
   #batch = 0;
 
   constructor(connectionIndex: number, offerCount: number) {
-    this.#connection = String(connectionIndex).padStart(CONNECTION_DIGITS, "0");
+    this.#connection = digitsOf(connectionIndex);
     this.#offerCount = offerCount;
     this.#ids = new Uint8Array(offerCount * ID_BYTES);
     for (let offer = 0; offer < offerCount; ++offer) {
@@ -54,15 +75,27 @@ export class OfferBook {
    * that id, or it has been answered.
    */
   take(id: string): number | undefined {
+    const found = this.#find(id);
+    if (found === undefined) return undefined;
+    if (found.isOld) return 0;
+    const bit = 1 << found.offer;
+    if ((this.#answered[found.slot]! & bit) !== 0) return undefined;
+    this.#answered[found.slot]! |= bit;
+    return this.#timesMs[found.slot]!;
+  }
+
+  /** When an offer was made, 0 for one that is too old to remember; undefined: there was none. */
+  madeAt(id: string): number | undefined {
+    const found = this.#find(id);
+    if (found === undefined) return undefined;
+    return found.isOld ? 0 : this.#timesMs[found.slot]!;
+  }
+
+  #find(id: string): { slot: number; offer: number; isOld: boolean } | undefined {
     const match = /^(\d{6})(\d{10})(\d\d)OF$/.exec(id);
     if (match === null || match[1] !== this.#connection) return undefined;
     const [batch, offer] = [Number(match[2]), Number(match[3])];
     if (batch < 1 || batch > this.#batch || offer >= this.#offerCount) return undefined;
-    if (batch <= this.#batch - BATCHES) return 0;
-    const slot = batch % BATCHES;
-    const bit = 1 << offer;
-    if ((this.#answered[slot]! & bit) !== 0) return undefined;
-    this.#answered[slot]! |= bit;
-    return this.#timesMs[slot]!;
+    return { slot: batch % BATCHES, offer, isOld: batch <= this.#batch - BATCHES };
   }
 }

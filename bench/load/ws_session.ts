@@ -21,7 +21,7 @@ import { createRandom, toUnit } from "./random.ts";
 import type { Seat } from "./tcp_config.ts";
 import { Remainder, SEND_ROOM, type Session } from "./tcp_session.ts";
 import type { LoopOptions } from "./worker.ts";
-import { OfferBook } from "./ws_offers.ts";
+import type { OfferBook, OfferShelf } from "./ws_offers.ts";
 import { judgeMessage, type TrackerMessage } from "./ws_messages.ts";
 import type { WsLoadConfig } from "./ws_config.ts";
 import { ID_BYTES, type WsRequests } from "./ws_requests.ts";
@@ -39,6 +39,8 @@ export interface WsSessionOptions {
   upgrade: string;
   /** What has to be answered to its key. */
   accept: string;
+  /** Where all connections of this worker keep what they offered. */
+  shelf: OfferShelf;
 }
 
 /** One connection; its peer id stays the same when it is opened again. */
@@ -98,7 +100,7 @@ export class WsSession implements Session {
     });
     this.#peerIdText = `-RT0001-${String(seat.index).padStart(12, "0")}`;
     this.#peerId = new TextEncoder().encode(this.#peerIdText);
-    this.#offers = new OfferBook(seat.index, torrents.offers_per_request);
+    this.#offers = options.shelf.open(seat.index, torrents.offers_per_request);
   }
 
   open(nowMs: number): void {
@@ -230,7 +232,7 @@ export class WsSession implements Session {
   #judge(message: TrackerMessage, nowMs: number): void {
     switch (message.kind) {
       case counter.OFFER:
-        return this.#takeOffer(message);
+        return this.#takeOffer(message, nowMs);
       case counter.ANSWER:
         return this.#takeAnswer(message, nowMs);
       case counter.ANNOUNCE:
@@ -268,12 +270,15 @@ export class WsSession implements Session {
   }
 
   /** An offer of another peer: it is answered. */
-  #takeOffer(message: TrackerMessage): void {
+  #takeOffer(message: TrackerMessage, nowMs: number): void {
     if (message.peer_id === this.#peerIdText || message.sdp !== this.#options.sdp) {
       return this.#spoilt(counter.IMPOSSIBLE);
     }
     this.#good(counter.OFFER);
     ++this.#counters[counter.PEERS]!;
+    const sinceMs = this.#options.shelf.madeAt(message.offer_id);
+    // One of another worker, or too old, counts as none.
+    if (sinceMs) ++this.#counters[counter.RELAYS + latencyBucket((nowMs - sinceMs) * 1000)]!;
     const share = this.#config.torrents.answer_probability;
     if (share < 1 && toUnit(this.#random()) >= share) return;
     const { requests } = this.#options;

@@ -1,5 +1,5 @@
 import { strict as assert } from "node:assert";
-import { OfferBook } from "../../../bench/load/ws_offers.ts";
+import { OfferBook, OfferShelf } from "../../../bench/load/ws_offers.ts";
 import {
   defaultWsLoadConfig,
   parseWsLoadConfig,
@@ -66,6 +66,18 @@ Deno.test("WsRequests writes frames whose messages have the ids that were filled
   ]);
 });
 
+Deno.test("OfferShelf knows when an offer of any connection was made", () => {
+  const shelf = new OfferShelf();
+  const books = [shelf.open(3, 1), shelf.open(4, 1)];
+  const ids = books.map((book, index) => new TextDecoder().decode(book.make(70 + index)));
+  assert.deepEqual(ids.map((id) => shelf.madeAt(id)), [70, 71]);
+  books[0]!.take(ids[0]!);
+  assert.equal(shelf.madeAt(ids[0]!), 70, "also behind its answer");
+  assert.equal(shelf.madeAt(`000005${ids[0]!.slice(6)}`), undefined);
+  for (let batch = 0; batch < 300; ++batch) books[1]!.make(80);
+  assert.equal(shelf.madeAt(ids[1]!), 0, "too old to remember");
+});
+
 Deno.test("OfferBook takes each of its ids back once, and no other", () => {
   const book = new OfferBook(12, 2);
   const ids = new TextDecoder().decode(book.make(77));
@@ -88,7 +100,8 @@ for (const io of ["native", "deno"] as const) {
     assert.ok(report.valid, JSON.stringify(report));
     const { announce, scrape, offer, answer } = report.responses;
     assert.ok(announce! > 0 && scrape! > 0 && offer! > 0 && answer! > 0);
-    assert.ok(report.round_trip_microseconds!.p50 > 0);
+    const { relay_microseconds: relay, round_trip_microseconds: roundTrip } = report;
+    assert.ok(relay!.p50 > 0 && relay!.p50 < roundTrip!.p50, "an answer takes two relays");
   });
 }
 
