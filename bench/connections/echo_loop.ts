@@ -1,14 +1,31 @@
 /**
- * What Deno's own TCP sockets allow a relay: a loop that sends back whatever it reads. What is read
- * at once is one message, so long as it fits the buffer.
+ * What Deno's own TCP sockets allow a relay, and what one of them takes when it is idle: a loop
+ * that sends back whatever it reads.
  *
- *     deno run --allow-net bench/connections/echo_loop.ts PORT
+ *     deno run --allow-net --allow-read bench/connections/echo_loop.ts PORT BUFFER_SIZE
+ *       [CERTIFICATE KEY]
+ *
+ * A connection reads into a slice of shared memory of its own, as Riptide's do.
  */
 
-const BUFFER_SIZE = 4096;
+const SLICE_COUNT_MAX = 32_768;
+
+const [port, bufferSize, certificate, key] = Deno.args as [string, string, string?, string?];
+const size = Number(bufferSize);
+const address = { hostname: "127.0.0.1", port: Number(port) };
+const listener = certificate === undefined || key === undefined
+  ? Deno.listen(address)
+  : Deno.listenTls({
+    ...address,
+    cert: await Deno.readTextFile(certificate),
+    key: await Deno.readTextFile(key),
+  });
+const memory = new Uint8Array(new SharedArrayBuffer(size * SLICE_COUNT_MAX));
+const free: number[] = Array.from({ length: SLICE_COUNT_MAX }, (_, index) => index);
 
 async function serve(conn: Deno.Conn): Promise<void> {
-  const buffer = new Uint8Array(BUFFER_SIZE);
+  const slice = free.pop()!;
+  const buffer = memory.subarray(slice * size, (slice + 1) * size);
   try {
     for (let length = await conn.read(buffer); length !== null; length = await conn.read(buffer)) {
       for (let sent = 0; sent < length;) sent += await conn.write(buffer.subarray(sent, length));
@@ -16,8 +33,8 @@ async function serve(conn: Deno.Conn): Promise<void> {
   } catch {
     // The client has gone.
   }
+  free.push(slice);
   conn.close();
 }
 
-const listener = Deno.listen({ hostname: "127.0.0.1", port: Number(Deno.args[0]) });
 for await (const conn of listener) void serve(conn);

@@ -6,7 +6,7 @@
  *
  * It says that they are open by a line, and closes them when its input ends.
  */
-import { announce } from "../compare/http_servers.ts";
+import { announce } from "../limits/http_servers.ts";
 import { createKey, writeUpgradeRequest } from "../../protocols/ws/client.ts";
 import { writeFrame } from "../../protocols/ws/frames.ts";
 import { writeAnnounce } from "../../protocols/ws/messages.ts";

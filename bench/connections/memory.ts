@@ -11,13 +11,15 @@
  * whenever it collects any, and lets a megabyte of it gather, with both servers alike.
  */
 import { parseArgs } from "node:util";
-import { makeCertificate } from "../compare/http_servers.ts";
+import { makeCertificate } from "../limits/http_servers.ts";
 import { readProcessUsage } from "../load/process_usage.ts";
 import { openIdle } from "./idle_connections.ts";
 import { Series } from "./series.ts";
 import { bareLoop, riptide, type ServerKind, startServer, takeLoadCore } from "./servers.ts";
 
 const FIRST_CONNECTIONS = 500;
+/** What an idle connection of Riptide's reads into. */
+const IDLE_INPUT_BYTES = 512;
 const SETTLE_MILLISECONDS = 3_000;
 const SETTLED_FLAGS = ["--v8-flags=--gc-global,--max-semi-space-size=1,--single-threaded-gc"];
 
@@ -64,9 +66,9 @@ const series = await Series.open(args.raw);
 const certificate = args.tls ? await makeCertificate() : undefined;
 const bare = bareLoop({
   name: "bare loop",
-  script: "limits/deno_http.ts",
+  script: "connections/echo_loop.ts",
+  words: [String(IDLE_INPUT_BYTES)],
   certificate,
-  isNamed: true,
 });
 const own = riptide({ protocol, io: args.io, certificate });
 const first = series.nextRound;

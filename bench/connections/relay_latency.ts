@@ -71,7 +71,7 @@ function visit(load: Load, { port, processId }: RunningServer, rate: number) {
 
 const cases = [
   {
-    kind: bareLoop({ name: "echo loop", script: "connections/echo_loop.ts" }),
+    kind: bareLoop({ name: "echo loop", script: "connections/echo_loop.ts", words: ["4096"] }),
     load: echo,
   },
   { kind: riptide({ protocol: "ws", io: args.io }), load: relay },

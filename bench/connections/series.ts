@@ -20,7 +20,7 @@ export function effortOf(report: LoadReport): Record<string, number> {
     "answers/s": report.responses_per_second,
     "answers/CPU-s": report.responses_per_cpu_second ?? 0,
     "server's load, %": report.server!.cpu_seconds / report.duration_seconds * 100,
-    "tester's idle turns, %": report.tester_idle_share * 100,
+    "tester's idle share, %": report.tester_idle_share * 100,
   };
 }
 

@@ -1,6 +1,6 @@
 /** Servers that run on while several loads visit them in turn: ours, and bare loops of Deno. */
 
-import type { Certificate } from "../compare/http_servers.ts";
+import type { Certificate } from "../limits/http_servers.ts";
 import { freeTcpPort, freeUdpPort, untilListens, untilUdpAnswers } from "../readiness.ts";
 
 const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
@@ -62,31 +62,26 @@ export function riptide(options: RiptideOptions): ServerKind {
   };
 }
 
-/** A loop of Deno's sockets. @param script A file of bench/, which is given the port. */
+/**
+ * A loop of Deno's sockets.
+ * @param script A file of bench/, which is given the port, more words, and a certificate's files.
+ */
 export function bareLoop(
-  { name, script, certificate, isNamed = false }: {
+  { name, script, words = [], certificate }: {
     name: string;
     script: string;
+    words?: string[];
     certificate?: Certificate;
-    /** Whether it wants its arguments with their names. */
-    isNamed?: boolean;
   },
 ): ServerKind {
-  const { certificatePath = "", keyPath = "" } = certificate ?? {};
   return {
     name: `${name}${certificate === undefined ? "" : " TLS"}`,
     transport: "tcp",
     cores: "0",
     command: ({ port, flags }) => [
-      ...[Deno.execPath(), "run", "--quiet", "--no-prompt", ...flags, "--unstable-net"],
-      ...["--allow-read", "--allow-net", `${BENCH}${script}`],
-      ...(isNamed ? ["--port"] : []),
-      String(port),
-      ...(certificate === undefined
-        ? []
-        : isNamed
-        ? ["--certificate", certificatePath, "--key", keyPath]
-        : [certificatePath, keyPath]),
+      ...[Deno.execPath(), "run", "--quiet", "--no-prompt", ...flags],
+      ...["--allow-read", "--allow-net", `${BENCH}${script}`, String(port), ...words],
+      ...(certificate === undefined ? [] : [certificate.certificatePath, certificate.keyPath]),
     ],
     config: () => "",
   };
