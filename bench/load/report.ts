@@ -52,7 +52,7 @@ export interface LoadReport<Config = unknown> {
   latency_microseconds: LatencyReport;
   /** From an offer to the answer that another peer gives; null where there are none. */
   round_trip_microseconds: LatencyReport | null;
-  /** From an offer to its receipt, where both peers are of one worker; null where there are none. */
+  /** From an offer to its receipt, both peers being of one worker; null where there are none. */
   relay_microseconds: LatencyReport | null;
   /** Share of its time in which the load test had nothing to do: near 0, it is the limit. */
   tester_idle_share: number;
