@@ -122,6 +122,7 @@ export class SocketClient extends Client<WsCore> {
       // From here on to the end of this turn nothing may come between, or it would not be sent.
       this.#isSending = false;
       this.#sentBy = NEVER;
+      this.#setDeadline();
       Client.latency.record(this.#timed, this.#timedFrom, TIMED_READ);
       this.#timed = NO_REQUESTS;
       if (core.isEnding(connection)) await this.#endSending();

@@ -164,6 +164,18 @@ forEachSuite((suite) => {
     await third.untilEnded();
   });
 
+  suite.ownRow("W36 the time to take an answer is no time to answer a ping", {
+    configuration: { network: { websocket_ping_interval: 4, request_timeout: 1 } },
+  }, async ({ open }) => {
+    await using idle = await open({ showsPings: true });
+    const begun = performance.now();
+    await idle.announce({ infoHash: randomBytes(20), peerId: randomBytes(20) });
+    assert.equal((await idle.receiveFrame(10_000)).opcode, OPCODE_PING);
+    assert.ok(performance.now() - begun > 2_500, "Not before it is due");
+    await assert.rejects(idle.untilEnded(2_500), "It has until the next one");
+    await idle.untilEnded(10_000);
+  });
+
   suite.ownRow("W36 who does not answer pings is gone by the next", {
     configuration: { network: { websocket_ping_interval: 1 } },
   }, async ({ open }) => {
