@@ -41,7 +41,10 @@ import {
   WORKER_READY_FIRST,
   WORKER_READY_LAST,
   WORKER_READY_LOCK,
+  WORKER_SIZE,
   WORKER_WAKE,
+  WORKER_WOKEN,
+  WORKERS,
 } from "./layout";
 import { copyShort } from "./bytes";
 import { count, countMany } from "./counters";
@@ -241,6 +244,9 @@ function pushReady(worker: usize, connection: usize): void {
   if (!isFirst || owner == worker) return;
   atomic.add<u32>(owner + WORKER_WAKE, 1);
   atomic.notify(owner + WORKER_WAKE, 1);
+  // Where that worker waits for epoll, this one's native driver wakes it.
+  const bit: u64 = 1 << <u64> ((owner - WORKERS) / WORKER_SIZE);
+  store<u64>(worker, load<u64>(worker, WORKER_WOKEN) | bit, WORKER_WOKEN);
 }
 
 /** Takes the next connection from the worker's ready list; 0 at its end. */

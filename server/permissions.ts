@@ -11,7 +11,7 @@ import type { UdpConfig } from "./config/udp.ts";
 import type { WsConfig } from "./config/ws.ts";
 import { StartError } from "./errors.ts";
 import { EXIT_NO_PERMISSION } from "./exit_status.ts";
-import { LIBC_PATHS } from "./native/libc_paths.ts";
+import { LIBC_PATHS, type LibraryPaths, LIBSSL_PATHS } from "./native/library_paths.ts";
 
 /** Something that needs permissions of Deno, and the flag that gives them. */
 export interface PermissionNeed {
@@ -40,6 +40,12 @@ export function isGranted(descriptor: Deno.PermissionDescriptor): boolean {
   }
 }
 
+/** Where libraries may be, of the places that Deno grants to call. */
+export function grantedPaths(...libraries: LibraryPaths[]): string[] {
+  const paths = libraries.flatMap((usual) => usual[Deno.build.arch as keyof LibraryPaths] ?? []);
+  return paths.filter((path) => isGranted({ name: "ffi", path }));
+}
+
 /** The need to read one file. */
 export function readPermission(path: string, purpose: string): PermissionNeed {
   return { purpose, anyOf: [[{ name: "read", path }]], flag: `--allow-read=${path}` };
@@ -64,6 +70,10 @@ export function tcpPermissions(config: HttpConfig | WsConfig): PermissionNeed[] 
     anyOf: [[{ name: "net" }], hosts],
     flag: `--allow-net=${network.address.join(",")}`,
   }];
+  if (network.io === "native") {
+    needs.push(nativePermission());
+    if (network.enable_tls) needs.push(opensslPermission());
+  }
   for (const address of network.address.map(parseSocketAddress)) {
     if ("path" in address) needs.push(unixSocketPermission(address.path));
   }
@@ -124,11 +134,19 @@ function listPermissions(access_list: UdpConfig["access_list"]): PermissionNeed[
 }
 
 function nativePermission(): PermissionNeed {
-  const paths = Object.values(LIBC_PATHS).flat(); // any of them will do
+  return libraryPermission('call the C library for network.io = "native"', LIBC_PATHS);
+}
+
+function opensslPermission(): PermissionNeed {
+  return libraryPermission('call OpenSSL for TLS with network.io = "native"', LIBSSL_PATHS);
+}
+
+function libraryPermission(purpose: string, usual: LibraryPaths): PermissionNeed {
+  const paths = Object.values(usual).flat(); // any of them will do
   return {
-    purpose: 'call the C library for network.io = "native"',
+    purpose,
     anyOf: paths.map((path) => [{ name: "ffi", path }]),
-    flag: `--allow-ffi=${paths[0]} (deno task udp:native does)`,
+    flag: `--allow-ffi=${paths[0]} (the tasks ":native" do)`,
   };
 }
 

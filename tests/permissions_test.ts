@@ -3,7 +3,7 @@
  * in conformance/permissions_test.ts.
  */
 import { strict as assert } from "node:assert";
-import { LIBC_PATHS } from "../server/native/libc_paths.ts";
+import { LIBC_PATHS } from "../server/native/library_paths.ts";
 import { netGrant } from "../protocols/udp/mod.ts";
 import { parseListenAddress } from "../server/config/address.ts";
 import type { Escape, Escapes } from "./fixtures/escape_worker.ts";

@@ -26,13 +26,11 @@ import {
   SERVES_WEBSOCKET,
   STATE_ALIVE,
   STATE_OPENED,
-  WORKER_SIZE,
-  WORKER_WAKE,
-  WORKERS,
 } from "../assembly/layout.ts";
 import { OutOfMemoryError } from "./errors.ts";
 import { type Connection, HttpCore } from "./http_core.ts";
 import type { SharedCore } from "./memory.ts";
+import { Wakes } from "./wakes.ts";
 
 interface Exports {
   startWebSockets(index: number, serves: number, messageBytesMax: number): number;
@@ -85,9 +83,8 @@ export function writeWsSettings(memory: WebAssembly.Memory, settings: WsSettings
 }
 
 export class WsCore extends HttpCore {
-  /** For `Atomics.waitAsync` at `wakeIndex`: another worker has begun the ready list. */
-  readonly wakeWords: Int32Array;
-  readonly wakeIndex: number;
+  /** Another worker has begun the ready list, or this one another's. */
+  readonly wakes: Wakes;
   readonly #exports: Exports;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
@@ -111,8 +108,7 @@ export class WsCore extends HttpCore {
     this.#exports = this.exports as unknown as Exports;
     this.#bytes = new Uint8Array(shared.memory.buffer);
     this.#words = new Uint32Array(shared.memory.buffer);
-    this.wakeWords = new Int32Array(shared.memory.buffer);
-    this.wakeIndex = (WORKERS + options.workerIndex * WORKER_SIZE + WORKER_WAKE) >> 2;
+    this.wakes = new Wakes(shared.memory, options.workerIndex);
     const serves = SERVES_WEBSOCKET | (options.servesHttp ? SERVES_HTTP : 0);
     const bytesMax = options.messageBytesMax ?? MESSAGE_BYTES_MAX;
     if (this.#exports.startWebSockets(options.workerIndex, serves, bytesMax) === FULL) {

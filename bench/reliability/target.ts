@@ -4,7 +4,7 @@
  * It runs as `deno task tracker:native` does, with ports that were free a moment ago, so that a
  * second one can take them over.
  */
-import { LIBC_PATHS } from "../../server/native/libc_paths.ts";
+import { LIBC_PATHS } from "../../server/native/library_paths.ts";
 import { sleep } from "./traffic.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;

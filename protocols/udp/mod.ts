@@ -2,9 +2,9 @@
 import { formatListenAddress, type ListenAddress, parseCidr } from "../../server/config/address.ts";
 import type { UdpConfig } from "../../server/config/mod.ts";
 import type { Tracker } from "../../server/lifecycle.ts";
-import { LIBC_PATHS } from "../../server/native/libc_paths.ts";
 import { getLogger } from "../../server/log.ts";
-import { isGranted } from "../../server/permissions.ts";
+import { LIBC_PATHS } from "../../server/native/library_paths.ts";
+import { grantedPaths } from "../../server/permissions.ts";
 import { countWorkers, type Place, type Service } from "../../server/service.ts";
 import { startTracker } from "../../server/tracker.ts";
 import { writeSettings } from "../../wasm/memory.ts";
@@ -90,14 +90,12 @@ async function startNativeWorkers(
   workerCount: number,
 ): Promise<void> {
   const { pool, core, firstWorker, addresses } = place;
-  const libcPaths = LIBC_PATHS[Deno.build.arch as keyof typeof LIBC_PATHS] ?? [];
-  const granted = libcPaths.filter((path) => isGranted({ name: "ffi", path }));
   const wanted = config.network.socket_recv_buffer_size;
   for (let index = 0; index < workerCount; ++index) {
     const { result } = await pool.start<NativeWorkerStarted>({
       name: `udp ${index}`,
       url: new URL("./native_worker.ts", import.meta.url),
-      permissions: { ffi: granted },
+      permissions: { ffi: grantedPaths(LIBC_PATHS) },
       start: {
         core,
         workerIndex: firstWorker + index,

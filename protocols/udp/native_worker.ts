@@ -17,6 +17,7 @@ import { LatencyRecorder } from "../../wasm/latency.ts";
 import type { SharedCore } from "../../wasm/memory.ts";
 import { adviseHugePages, LibcError, openLibc } from "../../server/native/libc.ts";
 import { MSG_DONTWAIT, MSG_WAITFORONE } from "../../server/native/linux.ts";
+import { isV6Only } from "../../server/native/socket_address.ts";
 import { SocketPoll, UdpSocket } from "./udp_socket.ts";
 
 export interface NativeWorkerStart {
@@ -44,14 +45,10 @@ const BATCHES_MAX = 8;
 
 function openSocket(address: ListenAddress, start: NativeWorkerStart): UdpSocket {
   const isWildcard = /^(0\.0\.0\.0|::)$/.test(address.hostname);
-  const hasIpv4Socket = start.addresses.some(({ family, port }) =>
-    family === 4 && port === address.port
-  );
   try {
     return UdpSocket.open(address, {
       reusePort: true,
-      // [::] alone takes both families, as it does in Deno.
-      v6Only: hasIpv4Socket || !isWildcard,
+      v6Only: isV6Only(address, start.addresses),
       packetInfo: isWildcard,
       dropCounter: true,
       receiveBufferBytes: start.receiveBufferBytes,

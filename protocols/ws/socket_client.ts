@@ -15,6 +15,7 @@ import {
   type TimeLimits,
 } from "../../server/tcp/client_connection.ts";
 import type { Admission } from "../../server/tcp/connection_limits.ts";
+import type { Connected } from "../../server/tcp/driver.ts";
 import type { Connection } from "../../wasm/http_core.ts";
 import { NO_REQUESTS } from "../../wasm/latency.ts";
 import type { WsCore } from "../../wasm/ws_core.ts";
@@ -51,7 +52,7 @@ export class SocketClient extends Client<WsCore> {
   #timedFrom = 0;
   #sending: Promise<void> | undefined;
 
-  constructor(core: WsCore, conn: Deno.Conn, admission: Admission, limits: SocketLimits) {
+  constructor(core: WsCore, conn: Connected, admission: Admission, limits: SocketLimits) {
     super(core, conn, admission, limits);
     this.#pingSeconds = limits.pingSeconds;
   }

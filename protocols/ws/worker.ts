@@ -5,7 +5,7 @@
  * Any worker may put bytes into the outbox of any connection; the worker whose connection it is
  * sends them. It is woken by a word in the shared memory, once for a burst.
  */
-import { endProcess, serveTcp, SLICES_MAX, type TcpWorkerStart } from "../../server/tcp/worker.ts";
+import { serveTcp, SLICES_MAX, type TcpWorkerStart } from "../../server/tcp/worker.ts";
 import { PROTOCOL_HTTP, PROTOCOL_WS } from "../../wasm/board.ts";
 import { WsCore } from "../../wasm/ws_core.ts";
 import { sendReady, SocketClient } from "./socket_client.ts";
@@ -27,17 +27,7 @@ serveTcp<WsWorkerStart, WsCore>({
     }),
   createClient: (core, conn, { admission, start }) =>
     new SocketClient(core, conn, admission, start),
-  begin(core) {
-    sendWhenWoken(core).catch(endProcess);
+  begin(core, driver) {
+    driver.whenWoken(core.wakes, () => sendReady(core));
   },
 });
-
-async function sendWhenWoken(core: WsCore): Promise<never> {
-  const { wakeWords, wakeIndex } = core;
-  while (true) {
-    const seen = Atomics.load(wakeWords, wakeIndex);
-    sendReady(core);
-    const { value } = Atomics.waitAsync(wakeWords, wakeIndex, seen);
-    await value;
-  }
-}

@@ -1,8 +1,10 @@
 /** What every command that runs a tracker takes on its command line. */
 
-import { message, optionName } from "@optique/core/message";
+import { object } from "@optique/core/constructs";
+import { message, optionName, value as choiceName } from "@optique/core/message";
 import { optional } from "@optique/core/modifiers";
 import { option } from "@optique/core/primitives";
+import { choice } from "@optique/core/valueparser";
 import { path } from "@optique/run/valueparser";
 
 export const trackerOptions = {
@@ -19,11 +21,31 @@ export const trackerOptions = {
   }),
 };
 
+/** The same for a tracker of one protocol. */
+export const protocolOptions = object({
+  ...trackerOptions,
+  io: optional(option("--io", choice(["deno", "native"], { metavar: "DRIVER" }), {
+    description: message`Driver: ${choiceName("deno")} or ${
+      choiceName("native")
+    }; replaces io in the configuration.`,
+  })),
+});
+
 /** The values of these options. */
 export interface TrackerArguments {
   configPath?: string;
   printConfig: boolean;
   takeOver: boolean;
+}
+
+/** The values of a protocol's options. */
+export interface ProtocolArguments extends TrackerArguments {
+  io?: string;
+}
+
+/** What the command line replaces in the configuration. */
+export function overridesOf(io: string | undefined): Record<string, unknown> {
+  return io === undefined ? {} : { "network.io": io };
 }
 
 export const SIGNALS = message`Signals: SIGTERM and SIGINT stop, SIGHUP reloads.`;

@@ -1,24 +1,18 @@
 /** The command `udp`. */
 
-import { object } from "@optique/core/constructs";
-import { message, value as choiceName } from "@optique/core/message";
-import { map, optional } from "@optique/core/modifiers";
-import { command, option } from "@optique/core/primitives";
-import { choice } from "@optique/core/valueparser";
+import { message } from "@optique/core/message";
+import { map } from "@optique/core/modifiers";
+import { command } from "@optique/core/primitives";
 import type { UdpConfig } from "../config/mod.ts";
 import type { Served } from "./serve.ts";
-import { SIGNALS, type TrackerArguments, trackerOptions } from "./tracker_options.ts";
+import {
+  overridesOf,
+  type ProtocolArguments,
+  protocolOptions,
+  SIGNALS,
+} from "./tracker_options.ts";
 
-const options = object({
-  ...trackerOptions,
-  io: optional(option("--io", choice(["deno", "native"], { metavar: "DRIVER" }), {
-    description: message`Driver: ${choiceName("deno")} or ${
-      choiceName("native")
-    }; replaces io in the configuration.`,
-  })),
-});
-
-export const udp = command("udp", map(options, (args) => () => run(args)), {
+export const udp = command("udp", map(protocolOptions, (args) => () => run(args)), {
   brief: message`Run a UDP tracker (BEP 15).`,
   footer: SIGNALS,
 });
@@ -32,14 +26,14 @@ export async function servedUdp(io?: string): Promise<Served<UdpConfig>> {
   const { udpPermissions } = await import("../permissions.ts");
   return {
     kind: UDP_FILE,
-    overrides: io === undefined ? {} : { "network.io": io },
+    overrides: overridesOf(io),
     permissions: udpPermissions,
     start: async (config, options) =>
       (await import("../../protocols/udp/mod.ts")).startUdp(config, options),
   };
 }
 
-async function run(args: TrackerArguments & { io?: string }): Promise<number> {
+async function run(args: ProtocolArguments): Promise<number> {
   const { serve } = await import("./serve.ts");
   return await serve(await servedUdp(args.io), args);
 }

@@ -9,6 +9,7 @@ import { file, flag, integer, table } from "./schema.ts";
 import {
   accessList,
   cleaningKeys,
+  ioDriver,
   logFormat,
   logLevel,
   memory,
@@ -29,6 +30,7 @@ export const httpKeys = {
 
   network: table("Sockets.", {
     address: socketAddresses(["0.0.0.0:3000", "[::]:3000"]),
+    io: ioDriver({ gain: "up to twice as fast", task: "http:native" }),
     ...tlsKeys(["https", "http"]),
     keep_alive: flag({
       default: true,

@@ -66,6 +66,18 @@ export function socketWorkers(help: string) {
   return integerOr("auto", { default: 1, min: 1, max: WORKERS_MAX, help });
 }
 
+/**
+ * Who moves the bytes.
+ * @param help What the native driver gains, and the task that starts it.
+ */
+export function ioDriver({ gain, task }: { gain: string; task: string }) {
+  return choice(["deno", "native"], {
+    default: "deno",
+    help: `"deno" runs in Deno's sandbox on every system. "native" (Linux) is ${gain} but calls ` +
+      `the system's C library: start it with \`deno task ${task}\`.`,
+  });
+}
+
 /** Ages of peers are kept in 16 bits of seconds. */
 export const AGE_MAX_SECONDS = 65_535;
 

@@ -85,6 +85,7 @@ export const NEEDLESS_OVER_TCP: Readonly<Record<string, string>> = {
 
 /** The part of `network` that they share. */
 export interface TcpNetwork {
+  io: "deno" | "native";
   enable_tls: boolean;
   tls_certificate_path: string;
   tls_private_key_path: string;
@@ -119,7 +120,7 @@ export function* findTcpErrors(network: TcpNetwork): Generator<Finding> {
   if (network.enable_tls && network.proxy_protocol) {
     yield mistake(
       ["network.proxy_protocol", "network.enable_tls"],
-      "expected one of the two, as Deno begins TLS with the first byte",
+      "expected one of the two, as TLS begins with the first byte",
     );
   }
 }

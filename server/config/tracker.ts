@@ -187,6 +187,7 @@ type TcpTable = NonNullable<TrackerConfig["http"] | TrackerConfig["ws"]>;
 
 /** What a listener has once, and both tables say. */
 const ONCE_PER_LISTENER = [
+  "io",
   "enable_tls",
   "tls_certificate_path",
   "tls_private_key_path",

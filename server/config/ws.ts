@@ -7,6 +7,7 @@ import { file, integer, table } from "./schema.ts";
 import {
   accessList,
   cleaningKeys,
+  ioDriver,
   listenAddresses,
   logFormat,
   logLevel,
@@ -30,6 +31,7 @@ export const wsKeys = (addresses: string[]) => ({
 
   network: table("Sockets.", {
     address: listenAddresses(addresses),
+    io: ioDriver({ gain: "up to twice as fast", task: "ws:native" }),
     ...tlsKeys(["wss", "ws"]),
     request_timeout: requestTimeout(
       "How long a client may take for its upgrade, the TLS handshake included, and for a message " +

@@ -11,7 +11,8 @@
  * Every call blocks its thread, so a thread that waits here must be a Worker.
  */
 
-import { LIBC_PATHS } from "./libc_paths.ts";
+import { findLibrary } from "./library.ts";
+import { LIBC_PATHS } from "./library_paths.ts";
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, ECONNREFUSED } from "./linux.ts";
 import { EHOSTUNREACH, EINVAL, EMFILE, ENETUNREACH, ENOBUFS, EPERM } from "./linux.ts";
 import { MADV_HUGEPAGE } from "./linux.ts";
@@ -33,6 +34,8 @@ const SYMBOLS = {
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   epoll_wait: { parameters: ["i32", "buffer", "i32", "i32"], result: "i32" },
+  eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   unlink: { parameters: ["buffer"], result: "i32" },
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
   recvmmsg: { parameters: ["i32", "usize", "u32", "i32", "usize"], result: "i32" },
@@ -116,40 +119,9 @@ export function openLibc(): Libc {
   return opened;
 }
 
-/** Finds the first of the usual places that Deno grants and that holds the library. */
+/** Finds it in the first of the usual places that Deno grants. */
 export function findLibc(): string {
-  if (Deno.build.os !== "linux") {
-    throw new Deno.errors.NotSupported(
-      `Cannot use the C library of ${Deno.build.os}, only Linux's`,
-    );
-  }
-  const paths = LIBC_PATHS[Deno.build.arch as keyof typeof LIBC_PATHS];
-  if (paths === undefined) {
-    throw new Deno.errors.NotSupported(`Cannot use the C library on ${Deno.build.arch}`);
-  }
-  const granted = paths.filter((path) =>
-    Deno.permissions.querySync({ name: "ffi", path }).state === "granted"
-  );
-  if (granted.length === 0) {
-    throw new Deno.errors.NotCapable(
-      `Requires ffi access to the C library, run again with --allow-ffi=${paths.join(",")}`,
-    );
-  }
-  const path = granted.find(canOpen);
-  if (path === undefined) {
-    throw new Deno.errors.NotFound(`Cannot find the C library at ${granted.join(", ")}`);
-  }
-  return path;
-}
-
-/** Opening is the only way to look that needs no permission to read. */
-function canOpen(path: string): boolean {
-  try {
-    Deno.dlopen(path, {}).close();
-    return true;
-  } catch {
-    return false;
-  }
+  return findLibrary("the C library", LIBC_PATHS);
 }
 
 const ERRNO_TEXTS: Readonly<Record<number, string>> = {

@@ -27,6 +27,28 @@ export function writeSocketAddress(address: SocketAddress): Uint8Array<ArrayBuff
   return bytes;
 }
 
+/** Writes a struct sockaddr_un. */
+export function writeUnixAddress(path: string): Uint8Array<ArrayBuffer> {
+  const text = new TextEncoder().encode(path);
+  const bytes = new Uint8Array(linux.SOCKADDR_UN_PATH + text.length + 1);
+  bytes[linux.SOCKADDR_FAMILY] = linux.AF_UNIX;
+  bytes.set(text, linux.SOCKADDR_UN_PATH);
+  return bytes;
+}
+
+/**
+ * Whether an IPv6 socket is to leave IPv4 alone: `[::]` takes both families, as it does in Deno,
+ * unless another socket of the same port is there for IPv4.
+ * @param served Every address that is listened on.
+ */
+export function isV6Only(address: SocketAddress, served: readonly object[]): boolean {
+  const hasIpv4Socket = served.some((other) =>
+    "port" in other && "hostname" in other && other.port === address.port &&
+    !(other.hostname as string).includes(":")
+  );
+  return hasIpv4Socket || address.hostname !== "::";
+}
+
 /** Reads a struct sockaddr_in or sockaddr_in6. */
 export function readSocketAddress(bytes: Uint8Array): SocketAddress {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

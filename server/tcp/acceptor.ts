@@ -6,6 +6,8 @@
  * moment in which it is known that nobody waits.
  */
 
+import type { Connected, Listening } from "./driver.ts";
+
 /** After an error of accept(), such as too many open files. */
 const ACCEPT_PAUSE_MILLISECONDS = 50;
 /**
@@ -18,15 +20,15 @@ const QUIET_MILLISECONDS = 20;
 /** More than pass between Deno's system call and the promise of its accept(). */
 const MICROTASKS = 16;
 
-export class Acceptor {
-  readonly #listener: Deno.Listener;
-  readonly #begin: (conn: Deno.Conn) => void;
+export class Acceptor<T extends Connected = Connected> {
+  readonly #listener: Listening<T>;
+  readonly #begin: (conn: T) => void;
   #isClosed = false;
   #isRelieved = false;
   /** When the last one came, while it is relieved. */
   #cameAt = 0;
 
-  constructor(listener: Deno.Listener, begin: (conn: Deno.Conn) => void) {
+  constructor(listener: Listening<T>, begin: (conn: T) => void) {
     this.#listener = listener;
     this.#begin = begin;
   }
@@ -35,7 +37,7 @@ export class Acceptor {
   async run(): Promise<void> {
     while (!this.#isClosed) {
       try {
-        const conn = await this.#listener.accept();
+        const conn = await this.#listener.accept(true);
         if (this.#isRelieved) await this.#acceptToTheLast(conn);
         else this.#begin(conn);
       } catch (error) {
@@ -67,11 +69,11 @@ export class Acceptor {
    * Behind an accept() that had somebody, the next one asks the kernel at once. If it is pending
    * then, the queue was empty just now: the listener is closed before anything else is done.
    */
-  async #acceptToTheLast(conn: Deno.Conn): Promise<void> {
-    let last: Deno.Conn | undefined = conn;
+  async #acceptToTheLast(conn: T): Promise<void> {
+    let last: T | undefined = conn;
     while (last !== undefined && !this.#isClosed) {
       this.#cameAt = performance.now();
-      const next = this.#listener.accept();
+      const next = this.#listener.accept(false);
       const isWaiting = await isPending(next);
       if (isWaiting) this.close();
       this.#begin(last);

@@ -18,6 +18,7 @@ import {
 import type { Connection, HttpCore } from "../../wasm/http_core.ts";
 import { type LatencyRecorder, NO_REQUESTS } from "../../wasm/latency.ts";
 import { type Admission, REFUSED } from "./connection_limits.ts";
+import type { Connected } from "./driver.ts";
 
 /** Seconds that a connection has. */
 export interface TimeLimits {
@@ -61,7 +62,7 @@ export class Client<TCore extends HttpCore = HttpCore> {
   /** The tick at which `expire` is called. */
   deadline: number;
   protected readonly core: TCore;
-  protected readonly conn: Deno.Conn;
+  protected readonly conn: Connected;
   protected readonly connection: Connection;
   protected readonly idleInput: Uint8Array | undefined;
   protected readonly limits: TimeLimits;
@@ -87,7 +88,7 @@ export class Client<TCore extends HttpCore = HttpCore> {
   }
 
   /** The sender of the core is who has connected. */
-  constructor(core: TCore, conn: Deno.Conn, admission: Admission, limits: TimeLimits) {
+  constructor(core: TCore, conn: Connected, admission: Admission, limits: TimeLimits) {
     this.core = core;
     this.conn = conn;
     this.limits = limits;
@@ -100,7 +101,7 @@ export class Client<TCore extends HttpCore = HttpCore> {
   /** Serves until the connection has ended, and leaves the worker. */
   async serve(): Promise<void> {
     try {
-      if ("handshake" in this.conn) await this.#shakeHands(this.conn as Deno.TlsConn);
+      if (this.conn.handshake !== undefined) await this.#shakeHands();
       if (this.connection === NO_CONNECTION) await this.#turnAway();
       else await this.#answerAll();
     } catch (error) {
@@ -118,9 +119,9 @@ export class Client<TCore extends HttpCore = HttpCore> {
    * client ends it (rustls-tokio-stream waits when it is dropped). So it is not closed but watched,
    * and counts as a connection as long as it is one.
    */
-  async #shakeHands(conn: Deno.TlsConn): Promise<void> {
+  async #shakeHands(): Promise<void> {
     this.#isShakingHands = true;
-    await conn.handshake();
+    await this.conn.handshake!();
     this.#isShakingHands = false;
     if (this.#isLate) throw new Deno.errors.TimedOut("The handshake took too long");
   }
@@ -209,7 +210,7 @@ export class Client<TCore extends HttpCore = HttpCore> {
   async expire(): Promise<void> {
     if (this.isClosed || this.#lateAnswer !== undefined) return this.close();
     this.core.count(COUNT_CONNECTIONS_TIMED_OUT);
-    if (this.#isShakingHands) {
+    if (this.#isShakingHands && !this.conn.isClosedAtOnce) {
       this.#isLate = true;
       this.deadline = Infinity;
       return;
@@ -219,9 +220,16 @@ export class Client<TCore extends HttpCore = HttpCore> {
     const byteLength = isAsking ? this.core.timeOut(this.connection) : 0;
     if (byteLength === 0) return this.close();
     this.deadline = Client.now + LINGER_SECONDS;
-    this.#lateAnswer = this.conn.write(this.core.outputOf(this.connection, byteLength))
-      .then(() => this.conn.closeWrite()).catch(() => {});
+    this.#lateAnswer = this.#answerLate(byteLength);
     await this.#lateAnswer;
+  }
+
+  async #answerLate(byteLength: number): Promise<void> {
+    try {
+      await this.conn.write(this.core.outputOf(this.connection, byteLength));
+      await this.conn.closeWrite();
+    } catch { // the client has gone
+    }
   }
 
   /** From now on connections end after the answers that are under way. */

@@ -6,7 +6,6 @@
  * many clients and have no limit.
  */
 import { COUNT_CONNECTIONS_REFUSED, COUNT_DROP_DENIED } from "../../assembly/layout.ts";
-import { writeClientAddress } from "../client_address.ts";
 import type { HttpCore } from "../../wasm/http_core.ts";
 
 /** What a connection is counted under: its address, one key for all proxies, or nothing. */
@@ -26,7 +25,6 @@ export interface Limits {
 export class ConnectionLimits {
   readonly #core: HttpCore;
   readonly #limits: Limits;
-  readonly #senderBytes: Uint8Array;
   readonly #sender: DataView;
   readonly #counts = new Map<number | bigint, number>();
   #connectionCount = 0;
@@ -34,14 +32,12 @@ export class ConnectionLimits {
   constructor(core: HttpCore, limits: Limits) {
     this.#core = core;
     this.#limits = limits;
-    this.#senderBytes = core.senderBytes;
-    const { buffer, byteOffset, byteLength } = this.#senderBytes;
+    const { buffer, byteOffset, byteLength } = core.senderBytes;
     this.#sender = new DataView(buffer, byteOffset, byteLength);
   }
 
-  /** Judges who has connected, and leaves the address as the core's sender. */
-  admit(address: Deno.Addr): Admission | "denied" {
-    const isIpv6 = this.#setSender(address);
+  /** Judges who has connected: the core's sender. */
+  admit({ isIpv6 }: { isIpv6: boolean }): Admission | "denied" {
     const isProxy = this.#limits.proxyProtocol || this.#core.isSenderTrusted;
     if (!isProxy && this.#core.isSenderDenied) {
       this.#core.count(COUNT_DROP_DENIED);
@@ -63,17 +59,6 @@ export class ConnectionLimits {
     ++this.#connectionCount;
     if (key !== UNLIMITED) this.#counts.set(key, count + 1);
     return key;
-  }
-
-  /** Returns whether it has an IPv6 address. */
-  #setSender(address: Deno.Addr): boolean {
-    if (address.transport !== "tcp") {
-      this.#core.setLocalSender();
-      return false;
-    }
-    const isIpv6 = writeClientAddress(this.#senderBytes, address.hostname);
-    this.#core.setSender(isIpv6, address.port);
-    return isIpv6;
   }
 
   /** The connection has ended. */

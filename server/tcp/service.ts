@@ -4,6 +4,8 @@ import type { TlsKeyPair } from "../certificate.ts";
 import { formatSocketAddress, type SocketAddress } from "../config/address.ts";
 import type { TcpNetwork } from "../config/tcp.ts";
 import { getLogger } from "../log.ts";
+import { LIBC_PATHS, LIBSSL_PATHS } from "../native/library_paths.ts";
+import { grantedPaths } from "../permissions.ts";
 import type { Seat } from "../pool.ts";
 import { countWorkers, type Place, type Service } from "../service.ts";
 import type { TimeLimits } from "./client_connection.ts";
@@ -145,11 +147,12 @@ async function startWorkers<TConfig extends TcpConfig>(
     return pool.start<void>({
       name: `${options.name} ${index}`,
       url: options.workerUrl,
-      permissions: permissionsFor(served),
+      permissions: permissionsFor(served, current.config.network),
       get start() {
         return {
           core,
           workerIndex: firstWorker + index,
+          io: current.config.network.io,
           addresses: served,
           tls: current.tls, // one that takes a dead one's place begins with the certificate of then
           ...limitsOf(current.config, { workerCount, options }),
@@ -162,7 +165,13 @@ async function startWorkers<TConfig extends TcpConfig>(
 }
 
 /** To listen there and nothing else; for a UNIX socket Deno wants its file as well. */
-function permissionsFor(addresses: SocketAddress[]): Deno.PermissionOptionsObject {
+function permissionsFor(
+  addresses: SocketAddress[],
+  { io, enable_tls }: TcpNetwork,
+): Deno.PermissionOptionsObject {
+  if (io === "native") {
+    return { ffi: grantedPaths(LIBC_PATHS, ...enable_tls ? [LIBSSL_PATHS] : []) };
+  }
   const paths = addresses.flatMap((address) => "path" in address ? [address.path] : []);
   return {
     net: addresses.map(formatSocketAddress),

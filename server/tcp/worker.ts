@@ -1,6 +1,6 @@
 /**
- * A worker that serves connections: raw sockets of Deno, one accept loop for each address. What is
- * spoken on them is the protocol's own program.
+ * A worker that serves connections: raw sockets, one accept loop for each address. What is spoken
+ * on them is the protocol's own program.
  *
  * A read fills the connection's input in the core's memory, one call answers every whole request in
  * it, one write sends the answers from there. The worker may listen on its addresses and do nothing
@@ -16,12 +16,15 @@ import type { SharedCore } from "../../wasm/memory.ts";
 import { Acceptor } from "./acceptor.ts";
 import { Client, type TimeLimits } from "./client_connection.ts";
 import { type Admission, ConnectionLimits, type Limits } from "./connection_limits.ts";
-import { openListener } from "./listener.ts";
+import { DenoDriver } from "./deno_driver.ts";
+import type { Connected, Driver, Listening } from "./driver.ts";
+import { NativeDriver } from "./native_driver.ts";
 
 /** What every such worker is started with; limits are its share of what the process may have. */
 export interface TcpWorkerStart extends Limits, TimeLimits {
   core: SharedCore;
   workerIndex: number;
+  io: "deno" | "native";
   addresses: SocketAddress[];
   /** Absent: no TLS. */
   tls?: TlsKeyPair;
@@ -41,11 +44,11 @@ export interface TcpProgram<TStart extends TcpWorkerStart, TCore extends HttpCor
   createCore(start: TStart): TCore;
   createClient(
     core: TCore,
-    conn: Deno.Conn,
+    conn: Connected,
     about: { admission: Admission; start: TStart },
   ): Client;
   /** Begins what goes on besides connections, before the first of them. */
-  begin?(core: TCore): void;
+  begin?(core: TCore, driver: Driver): void;
 }
 
 /** Slices of 32 KiB at the most: requests that are unfinished, answers that are not sent. */
@@ -57,7 +60,9 @@ const DRAIN_READ_MILLISECONDS = 100;
 const DRAIN_MILLISECONDS = 800;
 
 let addresses: SocketAddress[];
-let admit: (conn: Deno.Conn, admission: Admission) => Client;
+let core: HttpCore;
+let driver: Driver;
+let admit: (conn: Connected, admission: Admission) => Client;
 let limits: ConnectionLimits;
 let shared: Limits & TimeLimits;
 /** While others take over, those that they relieve as well. */
@@ -67,9 +72,9 @@ let isStopping = false;
 const clients: Client[] = [];
 
 function listen(tls: TlsKeyPair | undefined): void {
-  const opened: Deno.Listener[] = [];
+  const opened: Listening[] = [];
   try {
-    for (const address of addresses) opened.push(openListener(address, tls));
+    for (const address of addresses) opened.push(driver.listen(address, tls));
   } catch (error) {
     opened.forEach((listener) => listener.close());
     throw error;
@@ -80,13 +85,13 @@ function listen(tls: TlsKeyPair | undefined): void {
 }
 
 /** A fault must end the process, not vanish in a promise. */
-export function endProcess(error: unknown): void {
+function endProcess(error: unknown): void {
   queueMicrotask(() => reportError(error));
 }
 
 /** Takes a connection in, or turns it away. */
-function begin(conn: Deno.Conn): void {
-  const admission = limits.admit(conn.remoteAddr);
+function begin(conn: Connected): void {
+  const admission = limits.admit({ isIpv6: driver.tellSender(core, conn) });
   if (admission === "denied") {
     conn.close();
     return;
@@ -129,17 +134,21 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
 ): void {
   serveWorker<TStart, TcpWorkerChange>({
     start(given) {
-      const core = program.createCore(given);
+      const own = program.createCore(given);
       const { workerIndex } = given;
+      core = own;
       const protocol = program.protocolOf(given);
       addresses = given.addresses;
       shared = given; // whoever looks at the limits looks here
-      admit = (conn, admission) => program.createClient(core, conn, { admission, start: given });
+      driver = given.io === "native"
+        ? new NativeDriver({ addresses, endProcess })
+        : new DenoDriver({ endProcess });
+      admit = (conn, admission) => program.createClient(own, conn, { admission, start: given });
       limits = new ConnectionLimits(core, given);
       startHeartbeat(core.memory, workerIndex);
       const latency = new LatencyRecorder(given.core, { workerIndex, protocol });
       Client.prepare(core, { latency, leave, endProcess });
-      program.begin?.(core);
+      program.begin?.(own, driver);
       ticker = setInterval(tick, TICK_MILLISECONDS);
       listen(given.tls);
     },
@@ -156,6 +165,7 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
       isStopping = true;
       await drain();
       clearInterval(ticker);
+      driver.stop();
     },
   });
 }

@@ -55,18 +55,23 @@ Deno.test({
   },
 });
 
-Deno.test({
-  name: "a native worker has libc and nothing else",
-  ignore: !nativeIsAvailable(),
-  fn: async () => {
-    const grants = await grantsOf(UDP_FILE, startUdp, {
-      network: { io: "native", address: "127.0.0.1:0" },
-    });
-    assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
-    const outcomes = await probe(worker(grants), { library: LIBC });
-    assert.deepEqual(outcomes, { ...NOTHING, ...NO_NETWORK, ffi: "allowed" });
-  },
-});
+const NATIVE = { network: { io: "native", address: "127.0.0.1:0" } };
+const NATIVE_WORKERS: Record<string, () => Promise<Grants>> = {
+  UDP: () => grantsOf(UDP_FILE, startUdp, NATIVE),
+  HTTP: () => grantsOf(HTTP_FILE, startHttp, NATIVE),
+};
+for (const [protocol, start] of Object.entries(NATIVE_WORKERS)) {
+  Deno.test({
+    name: `a native worker of ${protocol} has libc and nothing else`,
+    ignore: !nativeIsAvailable(),
+    fn: async () => {
+      const grants = await start();
+      assert.deepEqual(await probe(worker(grants)), { ...NOTHING, ...NO_NETWORK });
+      const outcomes = await probe(worker(grants), { library: LIBC });
+      assert.deepEqual(outcomes, { ...NOTHING, ...NO_NETWORK, ffi: "allowed" });
+    },
+  });
+}
 
 Deno.test("an HTTP worker has its own address and nothing else, plain or with TLS", async () => {
   await using authority = await Authority.create();

@@ -3,14 +3,19 @@
 export type Driver = "deno" | "native";
 
 /** What a server runs: a driver of the UDP tracker, the HTTP tracker, or several in one. */
-export type Service = Driver | "http" | "ws" | "tracker";
+export type Service = Driver | TcpService | "tracker";
+
+/** The trackers over TCP, on Deno's sockets or through the C library. */
+export type TcpService = "http" | "http:native" | "ws" | "ws:native";
 
 /** The task of deno.json that runs a service. */
 const TASKS: Record<Service, string> = {
   deno: "udp",
   native: "udp:native",
   http: "http",
+  "http:native": "http:native",
   ws: "ws",
+  "ws:native": "ws:native",
   tracker: "tracker:native",
 };
 

@@ -1,12 +1,12 @@
 /**
- * Conformance rows of the HTTP tracker: each runs plain and over TLS, or plain only where TLS
- * changes nothing, against one server for a file.
+ * Conformance rows of the HTTP tracker: each runs plain, over TLS and plain through the C library,
+ * or plain only where neither changes anything, against one server for a file.
  *
  * Rows keep apart by their random info hashes. Rows that need a configuration of their own start
  * their own server.
  */
 import { Authority, type Certificate } from "./certificates.ts";
-import { type Configuration, merge } from "./configuration.ts";
+import { type Configuration, merge, nativeIsAvailable, type TcpService } from "./configuration.ts";
 import { type Endpoint, HttpConnection, type Scheme } from "./http_client.ts";
 import { type Server, type ServerOptions, startServer } from "./server.ts";
 import { parseAddress } from "./udp_client.ts";
@@ -30,8 +30,10 @@ export class HttpServer implements AsyncDisposable {
     this.authority = authority;
   }
 
-  static async start(scheme: Scheme, given: HttpServerOptions = {}): Promise<HttpServer> {
-    const { names, service = "http", ...options } = given;
+  static async start(way: Way, given: HttpServerOptions = {}): Promise<HttpServer> {
+    const { names, service: protocol = "http", ...options } = given;
+    const [scheme, io] = way.split(", ") as [Scheme, "native"?];
+    const service: TcpService = io === undefined ? protocol : `${protocol}:${io}`;
     if (scheme === "http") {
       return new HttpServer(scheme, await startServer({ ...options, driver: service }));
     }
@@ -79,10 +81,21 @@ export function tlsConfiguration({ certificatePath, keyPath }: Certificate): Con
   };
 }
 
+/** How a server is reached, and whether through the C library. */
+export type Way = Scheme | "http, native" | "https, native";
+
 /** Calls `register` for each scheme. */
 export function forEachScheme(register: (scheme: Scheme) => void): void {
   register("http");
   register("https");
+}
+
+/** Calls `register` for each way that this machine has. */
+export function forEachWay(register: (way: Way) => void): void {
+  forEachScheme(register);
+  if (!nativeIsAvailable()) return;
+  register("http, native");
+  register("https, native");
 }
 
 export interface HttpRowContext {
@@ -100,16 +113,16 @@ export interface RowOptions {
 type Judge = (context: HttpRowContext) => Promise<void>;
 
 export class HttpSuite {
-  readonly scheme: Scheme;
+  readonly way: Way;
   readonly #options: HttpServerOptions;
   #server?: HttpServer;
 
   /** Registers a server for the tests of this file. */
-  constructor(scheme: Scheme, options: HttpServerOptions = {}) {
-    this.scheme = scheme;
+  constructor(way: Way, options: HttpServerOptions = {}) {
+    this.way = way;
     this.#options = options;
     Deno.test.beforeAll(async () => {
-      this.#server = await HttpServer.start(scheme, options);
+      this.#server = await HttpServer.start(way, options);
     });
     Deno.test.afterAll(async () => {
       await this.#server?.[Symbol.asyncDispose]();
@@ -119,7 +132,7 @@ export class HttpSuite {
   /** Registers one row, judged against the server of this file. */
   row(name: string, judge: Judge, options: RowOptions = {}): void {
     Deno.test({
-      name: `${name} [${this.scheme}]`,
+      name: `${name} [${this.way}]`,
       ignore: options.ignore ?? false,
       // The server outlives the row, and so does the pending read of its log.
       sanitizeOps: false,
@@ -133,11 +146,11 @@ export class HttpSuite {
   /** Registers one row with a server of its own, configured over that of this file. */
   ownRow(name: string, own: HttpServerOptions, judge: Judge, options: RowOptions = {}): void {
     Deno.test({
-      name: `${name} [${this.scheme}]`,
+      name: `${name} [${this.way}]`,
       ignore: options.ignore ?? false,
       sanitizeOps: false, // The server of this file goes on.
       fn: async () => {
-        await using server = await HttpServer.start(this.scheme, { ...this.#options, ...own });
+        await using server = await HttpServer.start(this.way, { ...this.#options, ...own });
         await judgeWith(server, judge);
       },
     });

@@ -75,9 +75,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** One protocol's server has its network at the top; one of several, in the protocols' tables. */
 function defaultsOf(driver: Service): Configuration {
   if (driver === "tracker") return {};
-  const hasIo = driver !== "http" && driver !== "ws";
-  const io: Configuration = hasIo ? { io: driver } : {};
-  return { network: { address: LOOPBACK, ...io } };
+  const io = driver.replace(/^(http|ws):?/, "");
+  return { network: { address: LOOPBACK, ...(io === "" ? {} : { io }) } };
 }
 
 /** Every address of every table `network`. */

@@ -1,12 +1,11 @@
 /**
- * Conformance rows of the WebTorrent tracker: each runs plain and over TLS, against one server for
- * a file.
+ * Conformance rows of the WebTorrent tracker: each runs plain, over TLS and plain through the C
+ * library, against one server for a file.
  *
  * Rows keep apart by their random info hashes. Rows that need a configuration of their own start
  * their own server.
  */
-import { HttpServer, type HttpServerOptions } from "./http_suite.ts";
-import type { Scheme } from "./http_client.ts";
+import { forEachWay, HttpServer, type HttpServerOptions, type Way } from "./http_suite.ts";
 import { type UpgradeOptions, WsConnection } from "./ws_client.ts";
 
 export interface WsRowContext {
@@ -19,26 +18,25 @@ export interface WsRowContext {
 
 type Judge = (context: WsRowContext) => Promise<void>;
 
-/** Calls `register` with a suite for each scheme. */
+/** Calls `register` with a suite for each way that this machine has. */
 export function forEachSuite(
   register: (suite: WsSuite) => void,
   options: HttpServerOptions = {},
 ): void {
-  register(new WsSuite("http", options));
-  register(new WsSuite("https", options));
+  forEachWay((way) => register(new WsSuite(way, options)));
 }
 
 export class WsSuite {
-  readonly scheme: Scheme;
+  readonly way: Way;
   readonly #options: HttpServerOptions;
   #server?: HttpServer;
 
   /** Registers a server for the tests of this file. */
-  constructor(scheme: Scheme, options: HttpServerOptions = {}) {
-    this.scheme = scheme;
+  constructor(way: Way, options: HttpServerOptions = {}) {
+    this.way = way;
     this.#options = { ...options, service: "ws" };
     Deno.test.beforeAll(async () => {
-      this.#server = await HttpServer.start(scheme, this.#options);
+      this.#server = await HttpServer.start(way, this.#options);
     });
     Deno.test.afterAll(async () => {
       await this.#server?.[Symbol.asyncDispose]();
@@ -56,14 +54,14 @@ export class WsSuite {
   /** Registers one row with a server of its own, configured over that of this file. */
   ownRow(name: string, own: HttpServerOptions, judge: Judge): void {
     this.#register(name, {}, async () => {
-      await using server = await HttpServer.start(this.scheme, { ...this.#options, ...own });
+      await using server = await HttpServer.start(this.way, { ...this.#options, ...own });
       await judgeWith(server, judge);
     });
   }
 
   #register(name: string, { ignore = false }: { ignore?: boolean }, fn: () => Promise<void>): void {
     Deno.test({
-      name: `${name} [${this.scheme === "http" ? "ws" : "wss"}]`,
+      name: `${name} [${this.way.replace("http", "ws")}]`,
       ignore,
       // The server outlives the row, and so does the pending read of its log.
       sanitizeOps: false,

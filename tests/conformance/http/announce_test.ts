@@ -4,14 +4,14 @@ import { integerAt, stringAt } from "../../support/bencode.ts";
 import { HAS_IPV6 } from "../../support/configuration.ts";
 import type { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, type ListedPeer, type Parameters } from "../../support/http_messages.ts";
-import { forEachScheme, HttpSuite } from "../../support/http_suite.ts";
+import { forEachWay, HttpSuite } from "../../support/http_suite.ts";
 import { randomBytes } from "../../support/packets.ts";
 
 /** Peers in an answer to a client that does not say how many it wants (B3: `numwant`). */
 const DEFAULT_PEER_COUNT = 50;
 
-forEachScheme((scheme) => {
-  const suite = new HttpSuite(scheme);
+forEachWay((way) => {
+  const suite = new HttpSuite(way);
   const row: HttpSuite["row"] = (...row) => suite.row(...row);
 
   row("H1 a valid announce: interval, counts and peers, strictly bencoded", async ({ client }) => {

@@ -6,7 +6,7 @@ import { elapse, within } from "../../support/deadline.ts";
 import type { Endpoint, HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, percentEncode, scrapeTarget } from "../../support/http_messages.ts";
 import { writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, HttpSuite } from "../../support/http_suite.ts";
+import { forEachWay, HttpSuite } from "../../support/http_suite.ts";
 import { ascii, concat, randomBytes, toHex } from "../../support/packets.ts";
 import { residentByteLength } from "../../support/processes.ts";
 
@@ -17,8 +17,8 @@ const LONG_SCRAPE = ascii(
   writeRequest(scrapeTarget(Array.from({ length: 60 }, () => randomBytes(20)))),
 );
 
-forEachScheme((scheme) => {
-  const suite = new HttpSuite(scheme);
+forEachWay((way) => {
+  const suite = new HttpSuite(way);
 
   suite.row("clients that never read: bounded memory, others are served", async (context) => {
     const { client, open, server } = context;
@@ -28,7 +28,7 @@ forEachScheme((scheme) => {
     const deaf = await Promise.all(Array.from({ length: 16 }, () => open()));
     const sent = await Promise.all(deaf.map((each) => sendUntilBlocked(each, 32 * MIB)));
     // Over TLS, Deno's own client may keep more than it has sent.
-    const isBounded = scheme === "https" || sent.every((byteLength) => byteLength < 32 * MIB);
+    const isBounded = way.startsWith("https") || sent.every((byteLength) => byteLength < 32 * MIB);
     assert.ok(isBounded, `${sent} bytes were taken`);
     const since = performance.now();
     for (let count = 0; count < 100; count++) await client.expectUsable();

@@ -7,13 +7,13 @@ import { elapse } from "../../support/deadline.ts";
 import type { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, parseAnnounced, parseResponses } from "../../support/http_messages.ts";
 import { writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, HttpSuite } from "../../support/http_suite.ts";
+import { forEachWay, HttpSuite } from "../../support/http_suite.ts";
 
 /** Within it the tracker has noticed that a client is gone. */
 const NOTICE_MS = 3000;
 
-forEachScheme((scheme) => {
-  const suite = new HttpSuite(scheme);
+forEachWay((way) => {
+  const suite = new HttpSuite(way);
 
   const inTotal = { configuration: { network: { max_connections: 8 } } };
   suite.ownRow("max_connections: the newest gets 503, others go on", inTotal, async (context) => {

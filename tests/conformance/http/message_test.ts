@@ -4,13 +4,13 @@ import { latin1 } from "../../support/bencode.ts";
 import type { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, parseAnnounced, parseScraped } from "../../support/http_messages.ts";
 import { scrapeTarget, writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, HttpSuite } from "../../support/http_suite.ts";
+import { forEachWay, HttpSuite } from "../../support/http_suite.ts";
 import { ascii, concat, randomBytes } from "../../support/packets.ts";
 
 const HTTP_1_0 = { version: "HTTP/1.0", host: null };
 
-forEachScheme((scheme) => {
-  const suite = new HttpSuite(scheme);
+forEachWay((way) => {
+  const suite = new HttpSuite(way);
 
   suite.row("H38 a target of 8 KiB works, one of 20 KiB: 414 and a close", async (context) => {
     const { client } = context;

@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, scrapeTarget, writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, HttpServer } from "../../support/http_suite.ts";
+import { forEachWay, HttpServer } from "../../support/http_suite.ts";
 import { ascii } from "../../support/packets.ts";
 import type { Server } from "../../support/server.ts";
 
@@ -23,9 +23,9 @@ const SECRETS = [
   "203, 0, 113, 77",
 ];
 
-forEachScheme((scheme) => {
-  Deno.test(`log and metrics show nothing of who asked for what [${scheme}]`, async () => {
-    const server = await HttpServer.start(scheme, {
+forEachWay((way) => {
+  Deno.test(`log and metrics show nothing of who asked for what [${way}]`, async () => {
+    const server = await HttpServer.start(way, {
       configuration: (directory) => ({
         log_level: "debug",
         statistics: { interval: 1 },

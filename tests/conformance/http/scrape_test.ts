@@ -3,13 +3,13 @@ import { strict as assert } from "node:assert";
 import { latin1 } from "../../support/bencode.ts";
 import { parseFailure, parseScraped, percentEncode } from "../../support/http_messages.ts";
 import { scrapeTarget } from "../../support/http_messages.ts";
-import { forEachScheme, HttpSuite } from "../../support/http_suite.ts";
+import { forEachWay, HttpSuite } from "../../support/http_suite.ts";
 import { randomBytes } from "../../support/packets.ts";
 
 const NOBODY = { complete: 0, downloaded: 0, incomplete: 0 };
 
-forEachScheme((scheme) => {
-  const suite = new HttpSuite(scheme);
+forEachWay((way) => {
+  const suite = new HttpSuite(way);
 
   suite.row("H33 one hash: its counts", async ({ client }) => {
     const infoHash = randomBytes(20);

@@ -5,18 +5,18 @@ import { elapse, within } from "../../support/deadline.ts";
 import { type Endpoint, HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, parseAnnounced, parseResponses } from "../../support/http_messages.ts";
 import { parseScraped, scrapeTarget, writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, HttpServer } from "../../support/http_suite.ts";
+import { forEachWay, HttpServer } from "../../support/http_suite.ts";
 import { ascii, concat, randomBytes } from "../../support/packets.ts";
 
 /** Within it the tracker has ended, whatever its clients do. */
 const BOUND_MS = 4000;
 
-forEachScheme((scheme) => {
+forEachWay((way) => {
   const test = (name: string, judge: (server: HttpServer) => Promise<void>) =>
     Deno.test({
-      name: `${name} [${scheme}]`,
+      name: `${name} [${way}]`,
       fn: async () => {
-        await using server = await HttpServer.start(scheme);
+        await using server = await HttpServer.start(way);
         await judge(server);
       },
     });
@@ -93,7 +93,7 @@ forEachScheme((scheme) => {
   test("an unfinished handshake or an untouched connection does not hold it up", async (server) => {
     const { hostname, port } = server.endpoint();
     await using client = await HttpConnection.open({ hostname, port });
-    if (scheme === "https") await client.send(Uint8Array.of(0x16, 3, 1, 0, 200, 1, 0));
+    if (way.startsWith("https")) await client.send(Uint8Array.of(0x16, 3, 1, 0, 200, 1, 0));
     await using other = await server.open();
     await other.expectUsable();
     await stopInTime(server);

@@ -4,7 +4,7 @@ import { elapse, within } from "../../support/deadline.ts";
 import { HttpConnection } from "../../support/http_client.ts";
 import { announceTarget, parseAnnounced, parseResponses } from "../../support/http_messages.ts";
 import { scrapeTarget, writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, type HttpServer, HttpSuite } from "../../support/http_suite.ts";
+import { forEachWay, type HttpServer, HttpSuite } from "../../support/http_suite.ts";
 import { ascii, concat, randomBytes } from "../../support/packets.ts";
 
 const REQUEST_TIMEOUT = 2;
@@ -123,8 +123,8 @@ const SCENARIOS: Record<string, Scenario> = {
   },
 };
 
-forEachScheme((scheme) => {
-  const suite = new HttpSuite(scheme);
+forEachWay((way) => {
+  const suite = new HttpSuite(way);
 
   suite.ownRow("H39 slow and idle connections are gone in time", impatient, async ({ server }) => {
     // All wait in real time, so they wait together.

@@ -8,7 +8,7 @@
 import { strict as assert } from "node:assert";
 import { latin1 } from "../../support/bencode.ts";
 import { announceTarget, writeRequest } from "../../support/http_messages.ts";
-import { forEachScheme, HttpSuite } from "../../support/http_suite.ts";
+import { forEachWay, HttpSuite } from "../../support/http_suite.ts";
 import { ascii, concat, randomBytes } from "../../support/packets.ts";
 
 /** The line of the outer request, and a smuggled request; both announce. */
@@ -83,8 +83,8 @@ const NOT_REQUESTS: Record<string, Write> = {
   "a TLS ClientHello's beginning": () => Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3),
 };
 
-forEachScheme((scheme) => {
-  const suite = new HttpSuite(scheme);
+forEachWay((way) => {
+  const suite = new HttpSuite(way);
 
   for (const [name, write] of Object.entries({ ...SMUGGLING, ...NOT_REQUESTS })) {
     suite.row(`${name}: refused, and nothing after it is a request`, async (context) => {
@@ -95,7 +95,7 @@ forEachScheme((scheme) => {
       const bystander = await open();
       await client.send(write({ line, smuggled }));
       // Whatever is not finished, such as a body, ends here.
-      if (scheme === "http") await client.closeWrite();
+      if (!way.startsWith("https")) await client.closeWrite();
       const answers = latin1(await client.readRest());
       assert.match(answers, /^(HTTP\/1\.[01] (4\d\d|505) [^]*)?$/, "Refused, or nothing");
       assert.equal(answers.match(/^HTTP\/1/gm)?.length ?? 0, answers === "" ? 0 : 1, answers);

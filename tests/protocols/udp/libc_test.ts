@@ -1,6 +1,6 @@
 import { strict as assert } from "node:assert";
 import { describeErrno, findLibc, type LibcError, openLibc } from "../../../server/native/libc.ts";
-import { LIBC_PATHS } from "../../../server/native/libc_paths.ts";
+import { LIBC_PATHS } from "../../../server/native/library_paths.ts";
 import * as linux from "../../../server/native/linux.ts";
 import { MessageBatch } from "../../../protocols/udp/message_batch.ts";
 import { SocketPoll, UdpSocket } from "../../../protocols/udp/udp_socket.ts";

@@ -14,6 +14,7 @@ Deno.test("HTTP: the defaults are those of its pages, and load back unchanged", 
   assert.deepEqual(await warningsOf(text, HTTP_FILE), []);
   assert.deepEqual(config.network, {
     address: ["0.0.0.0:3000", "[::]:3000"],
+    io: "deno",
     enable_tls: false,
     tls_certificate_path: "",
     tls_private_key_path: "",
@@ -68,13 +69,13 @@ const MISTAKES: [string, RegExp][] = [
     "[network]\nenable_tls = true\ntls_certificate_path = 'c'",
     /expected the path of a private key/,
   ],
-  [`[network]\n${TLS}proxy_protocol = true`, /expected one of the two, as Deno begins TLS/],
+  [`[network]\n${TLS}proxy_protocol = true`, /expected one of the two, as TLS begins/],
   [`[network]\n${TLS}address = "unix:/run/a"`, /expected no UNIX socket with TLS/],
   ["network.address = 'unix:a'", /expected an absolute path after "unix:"/],
   ["protocol.max_peers = 5\nprotocol.default_peers = 6", /expected at most as many by default/],
   ["protocol.peer_announce_interval = 60\nprotocol.min_announce_interval = 61", /a shorter time/],
   ["network.trusted_proxies = ['10.0.0.1/8']", /no bits set after the first 8/],
-  ["network.io = 'native'", /expected a known key/],
+  ["network.client_subnets = ['10.0.0.0/8']", /expected a known key/],
 ];
 for (const [text, expected] of MISTAKES) {
   Deno.test(`HTTP: parseConfig() explains ${JSON.stringify(text)}`, async () => {

@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import type { Demand } from "../../../server/doctor/demand.ts";
 import { exitStatusOf, type Finding, formatFindings } from "../../../server/doctor/finding.ts";
 import { tightestCommand } from "../../../server/doctor/flags.ts";
-import { LIBC_PATHS } from "../../../server/native/libc_paths.ts";
+import { LIBC_PATHS } from "../../../server/native/library_paths.ts";
 import { demand, UDP } from "./listeners.ts";
 
 Deno.test("doctor: the exit status is that of a start, or 1 for warnings", () => {

@@ -8,7 +8,7 @@ Deno.test("doctor: says what a start would refuse, and exits as it would", async
   assert.match(wrong.stdout, /^error {4}configuration: \S+:2: .*did you mean "network.address"/);
   await Deno.remove(wrong.configPath);
 
-  const list = `network = { address = "127.0.0.1:0", io = "deno" }
+  const list = `network = { address = "127.0.0.1:0", client_subnets = ["127.0.0.0/8"] }
 access_list = { mode = "black", path = "/nowhere" }`;
   const missing = await examine(list);
   assert.equal(missing.code, 78);
@@ -38,7 +38,7 @@ address = "127.0.0.1:${listener.addr.port}"`);
 
   const socket = Deno.listenDatagram({ transport: "udp", hostname: "127.0.0.1", port: 0 });
   const { port } = socket.addr as Deno.NetAddr;
-  const taken = await examine(`network = { address = "127.0.0.1:${port}", io = "deno" }`);
+  const taken = await examine(`udp.network.address = "127.0.0.1:${port}"`);
   socket.close();
   assert.equal(taken.code, 69);
   assert.match(taken.stdout, new RegExp(`held by .*\\(process ${Deno.pid}\\)`));
