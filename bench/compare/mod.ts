@@ -98,12 +98,9 @@ function plan(): Step[] {
   ).toSorted((a, b) => a.scenario.rank - b.scenario.rank);
 }
 
-/** Whether what a server is run from has been installed, and can be what it is to be. */
+/** Whether what a server is run from has been installed. */
 async function isThere(server: Server): Promise<boolean> {
   const [scenario] = scenariosOf(server.protocol, options);
-  if (server.io !== undefined && !(await defaultsOf(server.protocol)).includes("\nio = ")) {
-    return false;
-  }
   const paths = server.command(scenario!).filter((word) => word.startsWith(`${places.cache}/`));
   try {
     await Promise.all(paths.map((path) => Deno.stat(path)));
@@ -111,12 +108,6 @@ async function isThere(server: Server): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-/** The commented defaults of a tracker of ours. */
-function defaultsOf(protocol: Protocol): Promise<string> {
-  const flags = ["--quiet", "--no-prompt", "--allow-read", "--allow-net", "--allow-sys"];
-  return outputOf(Deno.execPath(), ["run", ...flags, `${root}main.ts`, protocol, "-p"]);
 }
 
 /** Installs what is missing, and notes what this machine is. */

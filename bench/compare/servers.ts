@@ -13,8 +13,6 @@ export interface Server {
   command(scenario: Scenario): string[];
   /** The text of the file that CONFIG names, with PORT and LIST; empty: it needs none. */
   config(scenario: Scenario): string;
-  /** A driver that not every version of Riptide has for this protocol. */
-  io?: "native";
   /** It serves listed torrents only: LIST stands for a file of those of the load test. */
   isListed?: boolean;
 }
@@ -27,7 +25,6 @@ export interface Places {
   cache: string;
 }
 
-const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
 /** What the load tests ask for. */
 const UDP_PEERS = 30;
 
@@ -40,13 +37,24 @@ export function allServers(places: Places): Server[] {
   return [riptides, aquatics, opentrackers, nodes, limits].flatMap((make) => make(places));
 }
 
+/**
+ * What the task that runs a protocol natively grants, from deno.json; undefined: there is none.
+ * Without a library of TLS among it, the native driver serves plain connections only.
+ */
+function nativeGrant(root: string, protocol: Protocol): string | undefined {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(`${root}deno.json`));
+  const command: string | undefined = tasks[`${protocol}:native`]?.command;
+  return command?.split(" ").find((word) => word.startsWith("--allow-ffi="));
+}
+
 function riptides({ root, cache }: Places): Server[] {
-  const deno = (io: "deno" | "native", arguments_: string[]) => [
+  const deno = (arguments_: string[]) => [
     Deno.execPath(),
     ...["run", "--quiet", "--no-prompt", "--allow-read", "--allow-net", "--allow-sys"],
-    ...(io === "native" ? [`--allow-ffi=${LIBC}`] : []),
     ...arguments_,
   ];
+  const grantOf = (protocol: Protocol, io: "deno" | "native") =>
+    io === "native" ? [nativeGrant(root, protocol)!] : [];
   const nameOf = (protocol: Protocol, io: "deno" | "native") =>
     `riptide ${protocol}, ${io === "native" ? "native" : "sandboxed"}`;
   const memory = ({ isLarge }: Scenario) => `[memory]\nlimit_mib = ${isLarge ? 4096 : 1024}\n`;
@@ -55,7 +63,7 @@ function riptides({ root, cache }: Places): Server[] {
     protocol: "udp",
     role: "own",
     canServe: ({ workers, isLarge }) => io === "native" || (workers === 1 && !isLarge),
-    command: () => deno(io, [`${root}main.ts`, "udp", "-c", "CONFIG"]),
+    command: () => deno([...grantOf("udp", io), `${root}main.ts`, "udp", "-c", "CONFIG"]),
     config: (scenario) =>
       `socket_workers = ${scenario.workers}\n[network]\naddress = "127.0.0.1:PORT"\n` +
       `io = "${io}"\n` +
@@ -66,9 +74,8 @@ function riptides({ root, cache }: Places): Server[] {
     name: nameOf(protocol, io),
     protocol,
     role: "own",
-    ...(io === "native" ? { io } : {}),
-    canServe: ({ tls }) => io === "deno" || !tls,
-    command: () => deno(io, [`${root}main.ts`, protocol, "-c", "CONFIG"]),
+    canServe: ({ tls }) => io === "deno" || !tls || nativeGrant(root, protocol)!.includes("libssl"),
+    command: () => deno([...grantOf(protocol, io), `${root}main.ts`, protocol, "-c", "CONFIG"]),
     config: (scenario) =>
       `socket_workers = ${scenario.workers}\n[network]\naddress = "127.0.0.1:PORT"\n` +
       (io === "native" ? 'io = "native"\n' : "") + tlsKeys(scenario, cache) + memory(scenario),
@@ -76,7 +83,7 @@ function riptides({ root, cache }: Places): Server[] {
   return [
     ...[udp("native"), udp("deno")],
     ...(["http", "ws"] as const).flatMap((protocol) => [
-      tcp(protocol, "native"),
+      ...(nativeGrant(root, protocol) === undefined ? [] : [tcp(protocol, "native")]),
       tcp(protocol, "deno"),
     ]),
   ];

@@ -146,7 +146,10 @@ Deno.test("writeRaw() and hasRun() let an interrupted comparison go on", async (
 });
 
 Deno.test("scenariosOf() has names of their own, and a server of ours for each", () => {
-  const servers = allServers({ root: "/", cache: "/cache" });
+  const servers = allServers({
+    root: new URL("../../", import.meta.url).pathname,
+    cache: "/cache",
+  });
   for (const protocol of PROTOCOLS) {
     const scenarios = scenariosOf(protocol, { rounds: 5, seconds: 6, isQuick: false });
     assert.equal(new Set(scenarios.map(({ name }) => name)).size, scenarios.length);
