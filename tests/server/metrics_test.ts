@@ -172,7 +172,7 @@ Deno.test("healthUrl() reaches a wildcard on the loopback", () => {
   assert.equal(healthUrl("0.0.0.0:9100"), "http://127.0.0.1:9100/health");
   assert.equal(healthUrl("[::]:9100"), "http://[::1]:9100/health");
   assert.equal(healthUrl("192.0.2.1:9100"), "http://192.0.2.1:9100/health");
-  assert.throws(() => healthUrl(""), /No \[metrics\] address/);
+  assert.throws(() => healthUrl(""), /no \[metrics\] address/);
 });
 
 Deno.test("the page holds all that it needs, and names nothing outside", async () => {
