@@ -28,9 +28,10 @@ interface Wait<T> {
 export class NativeConn implements Connected, Watched {
   readonly fd: number;
   readonly #driver: NativeDriver;
-  /** struct sockaddr of the client, until the core was told. */
-  #name: Uint8Array | undefined;
+  /** struct sockaddr of the client; another's soon. */
+  readonly #name: Uint8Array;
   #isWatched = false;
+  #isRoomWatched = false;
   #mayRead = true;
   #hasEnded = false;
   /** The turn of the last read. */
@@ -46,10 +47,9 @@ export class NativeConn implements Connected, Watched {
     driver.opened(this);
   }
 
-  /** Makes the client the core's sender, once; returns whether it has an IPv6 address. */
+  /** Makes the client the core's sender, when it has just come; returns whether it is IPv6. */
   tellSender(core: HttpCore): boolean {
-    const name = this.#name!;
-    this.#name = undefined;
+    const name = this.#name;
     const family = name[0]! | name[1]! << 8;
     if (family === linux.AF_UNIX) {
       core.setLocalSender();
@@ -85,7 +85,7 @@ export class NativeConn implements Connected, Watched {
     const bytes = from as Uint8Array<ArrayBuffer>;
     const sent = this.#send(bytes);
     if (sent !== undefined) return sent;
-    this.watch();
+    this.watchRoom();
     return new Promise((resolve, reject) => {
       this.#writing = { bytes, resolve, reject };
     });
@@ -191,6 +191,14 @@ export class NativeConn implements Connected, Watched {
     if (this.#isWatched) return;
     this.#isWatched = true;
     this.#driver.watch(this);
+  }
+
+  /** Few clients ever leave no room. */
+  protected watchRoom(): void {
+    this.watch();
+    if (this.#isRoomWatched) return;
+    this.#isRoomWatched = true;
+    this.#driver.watchRoom(this);
   }
 
   /** The number may be another's by now. */

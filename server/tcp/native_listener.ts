@@ -16,6 +16,8 @@ import type { NativeDriver, Watched } from "./native_driver.ts";
 const BACKLOG = 4096;
 /** Accepted one after the other before others have their turn. */
 const ACCEPTS_PER_TURN = 64;
+/** Whoever came is asked for its name before the next but one comes. */
+const NAME_COUNT = 4;
 const FLAGS = linux.SOCK_CLOEXEC | linux.SOCK_NONBLOCK;
 const ON = new Uint8Array(new Int32Array([1]).buffer);
 const OFF = new Uint8Array(4);
@@ -25,8 +27,14 @@ export class NativeListener implements Listening<NativeConn>, Watched {
   readonly #driver: NativeDriver;
   /** The path of a UNIX socket, with a NUL behind it. */
   readonly #path: Uint8Array<ArrayBuffer> | undefined;
+  /** Room for the struct sockaddr of who comes, in turn. */
+  readonly #names = Array.from(
+    { length: NAME_COUNT },
+    () => new Uint8Array(linux.SOCKADDR_IN6_SIZE),
+  );
   readonly #nameLength = new Uint32Array(1);
-  #accepting: PromiseWithResolvers<NativeConn> | undefined;
+  #acceptedCount = 0;
+  #accepting: Pick<PromiseWithResolvers<NativeConn>, "resolve" | "reject"> | undefined;
   #mayAccept = true;
   #turn = 0;
   #acceptedInTurn = 0;
@@ -75,13 +83,13 @@ export class NativeListener implements Listening<NativeConn>, Watched {
     }
   }
 
-  async accept(mayPause: boolean): Promise<NativeConn> {
-    this.#accepting = Promise.withResolvers();
-    const { promise } = this.#accepting;
-    if (!this.#mayAccept) return await promise;
-    if (mayPause && this.#isTurnOver()) this.#driver.resumeLater(this);
-    else this.resume();
-    return await promise;
+  accept(mayPause: boolean): Promise<NativeConn> {
+    return new Promise((resolve, reject) => {
+      this.#accepting = { resolve, reject };
+      if (!this.#mayAccept) return;
+      if (mayPause && this.#isTurnOver()) this.#driver.resumeLater(this);
+      else this.resume();
+    });
   }
 
   happened(): void {
@@ -93,7 +101,7 @@ export class NativeListener implements Listening<NativeConn>, Watched {
   resume(): void {
     if (this.#accepting === undefined || this.#isClosed) return;
     const { resolve, reject } = this.#accepting;
-    const name = new Uint8Array(linux.SOCKADDR_IN6_SIZE);
+    const name = this.#names[this.#acceptedCount++ % NAME_COUNT]!;
     while (true) {
       this.#nameLength[0] = name.length;
       const fd = this.#driver.libc.symbols.accept4(this.fd, name, this.#nameLength, FLAGS);

@@ -59,7 +59,7 @@ export class NativeTlsConn extends NativeConn {
     try {
       this.#ssl.ERR_clear_error();
       const isDone = this.#judge(this.#ssl.SSL_accept(this.#session)) !== undefined;
-      if (!isDone) return this.watch();
+      if (!isDone) return this.watchRoom(); // it may have either to wait for
       this.#handshake = undefined;
       resolve();
     } catch (error) {
