@@ -41,17 +41,26 @@ interface ListenerConfig {
   };
 }
 
-/** Reads what a protocol's configuration, or its table in a tracker's, demands. */
-export function toListener(protocol: string, config: ListenerConfig): Listener {
+/**
+ * Reads what a protocol's configuration, or its table in a tracker's, demands.
+ * @param options.isServedElsewhere Whether the workers of another protocol serve its addresses:
+ * threads and connections are then counted there.
+ */
+export function toListener(
+  protocol: string,
+  config: ListenerConfig,
+  { isServedElsewhere = false }: { isServedElsewhere?: boolean } = {},
+): Listener {
   const { network, socket_workers } = config;
   const isUdp = protocol === "udp";
   const isNative = network.io === "native";
+  const workers = isUdp && !isNative ? network.address.length : countWorkers(socket_workers);
   return {
     protocol,
     transport: isUdp ? "udp" : "tcp",
     addresses: network.address,
-    workers: isUdp && !isNative ? network.address.length : countWorkers(socket_workers),
-    connections: network.max_connections ?? 0,
+    workers: isServedElsewhere ? 0 : workers,
+    connections: isServedElsewhere ? 0 : network.max_connections ?? 0,
     receiveBufferBytes: network.socket_recv_buffer_size ?? 0,
     isNative,
     ...network.enable_tls

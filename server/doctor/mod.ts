@@ -4,7 +4,8 @@
  * It needs all permissions: /proc and /sys take them. It changes nothing, and what it starts for a
  * trial serves nobody.
  */
-import { loadConfig, type Loaded } from "../config/mod.ts";
+import { loadConfig, type Loaded, sharesAddress, type TrackerConfig } from "../config/mod.ts";
+import { PROTOCOLS } from "../config/tracker.ts";
 import { loadKeyPair } from "../certificate.ts";
 import type { Served } from "../commands/serve.ts";
 import { EXIT_NO_PERMISSION } from "../exit_status.ts";
@@ -17,9 +18,6 @@ import { tightestCommand } from "./flags.ts";
 import { judgeMachine } from "./machine.ts";
 import { judgePorts, tryPorts } from "./ports.ts";
 import { tryStart } from "./trial.ts";
-
-/** The protocols, and the tables of a tracker's configuration that are theirs. */
-const PROTOCOLS = ["udp", "http", "ws"];
 
 /** What an examination came to. */
 export interface Examination {
@@ -76,17 +74,23 @@ export async function examine(
 
 function toDemand(served: Served<unknown>, config: Table, configPath: string): Demand {
   const { command } = served.kind;
-  const tables = PROTOCOLS.includes(command)
+  const isOne = PROTOCOLS.some((protocol) => protocol === command);
+  const tables = isOne
     ? [[command, config] as const]
     : PROTOCOLS.flatMap((name) =>
       config[name] === undefined ? [] : [[name, config[name]] as const]
     );
+  const isShared = !isOne && sharesAddress(config as TrackerConfig);
   return {
     command,
     configPath,
     limitMib: (config.memory as { limit_mib: number }).limit_mib,
     listeners: [
-      ...tables.map(([name, table]) => toListener(name, table as ListenerConfig)),
+      ...tables.map(([name, table]) =>
+        toListener(name, table as ListenerConfig, {
+          isServedElsewhere: isShared && name === "http",
+        })
+      ),
       ...toMetricsListener(config.metrics as { address: string }),
     ],
     permissions: served.permissions(config),
