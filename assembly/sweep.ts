@@ -50,7 +50,7 @@ import { laneTorrent, removeTorrent, trimShard, usedLanes } from "./torrent_tabl
 
 /**
  * Work of one step, in units of about 0.1 µs: a torrent costs two (two cache misses), a block of a
- * large swarm one; what leaves costs more (bench/core_lock_bench.ts).
+ * large swarm one; what leaves costs more (bench/core_lock_hold.ts).
  */
 const STEP_WORK: i32 = 256;
 const REMOVE_TORRENT_WORK: i32 = 8;

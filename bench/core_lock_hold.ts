@@ -1,6 +1,6 @@
 /**
  * The longest time that any lock is held, with a million torrents: `deno run -A
- * bench/core_lock_bench.ts`.
+ * bench/core_lock_hold.ts`.
  *
  * Every call below holds at most one shard's lock and the allocator's; its duration bounds theirs.
  * The same run is repeated, and of each call the shortest duration counts: what remains is its own
