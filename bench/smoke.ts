@@ -3,11 +3,11 @@
  * every listener right, is all that this shows. Ends with status 1 when one does not.
  */
 import { makeCertificate } from "./compare/install.ts";
+import { NATIVE_GRANT } from "./native_grant.ts";
 import { freeTcpPort, freeUdpPort, untilListens, untilUdpAnswers } from "./readiness.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const LOAD_SECONDS = 2;
-const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
 
 interface Step {
   name: string;
@@ -52,7 +52,7 @@ function load(name: string, { protocol, top = "", network, settings }: LoadStep)
       const process = new Deno.Command(Deno.execPath(), {
         args: [
           ...["run", "--quiet", "--no-prompt", "--allow-read", "--allow-net", "--allow-sys"],
-          ...[`--allow-ffi=${LIBC}`, "main.ts", protocol, "-c", server],
+          ...[NATIVE_GRANT, "main.ts", protocol, "-c", server],
         ],
         cwd: root,
         stdin: "null",
@@ -96,34 +96,42 @@ const SECURE_SERVER = `enable_tls = true\ntls_certificate_path = "${tls}/leaf.pe
   `tls_private_key_path = "${tls}/leaf.key.pem"\n`;
 const SECURE_LOAD = `num_workers = 2\nenable_tls = true\ntls_trusted_path = "${tls}/ca.pem"\n`;
 const TWO = "socket_workers = 2\n";
+const NATIVE = 'io = "native"\n';
 
 const steps: Step[] = [
   script("two workers against one", ["bench/core_scaling.ts", "1"]),
   script("latency under housekeeping", ["bench/core_latency.ts", "1"]),
   load("UDP, Deno's sockets", { protocol: "udp", network: 'io = "deno"\n', settings: UDP_LOAD }),
-  load("UDP, native", { protocol: "udp", network: 'io = "native"\n', settings: UDP_LOAD }),
+  load("UDP, native", { protocol: "udp", network: NATIVE, settings: UDP_LOAD }),
   load("UDP at a rate", {
     protocol: "udp",
-    network: 'io = "native"\n',
+    network: NATIVE,
     settings: RATE + UDP_LOAD,
   }),
   load("HTTP", { protocol: "http", network: "", settings: HTTP_LOAD }),
+  load("HTTP, native", { protocol: "http", network: NATIVE, settings: HTTP_LOAD }),
   load("HTTP at a rate, a connection each", {
     protocol: "http",
     network: "",
     settings: `${RATE}keep_alive = false\nnum_connections = 64\n`,
   }),
   load("WebTorrent", { protocol: "ws", network: "", settings: WS_LOAD }),
+  load("WebTorrent, native", { protocol: "ws", network: NATIVE, settings: WS_LOAD }),
   load("UDP, two workers against two", {
     protocol: "udp",
     top: TWO,
-    network: 'io = "native"\n',
+    network: NATIVE,
     settings: `workers = 2\n${UDP_LOAD}`,
   }),
   load("HTTP over TLS, two workers against two", {
     protocol: "http",
     top: TWO,
     network: SECURE_SERVER,
+    settings: SECURE_LOAD + HTTP_LOAD,
+  }),
+  load("HTTP over TLS, native", {
+    protocol: "http",
+    network: NATIVE + SECURE_SERVER,
     settings: SECURE_LOAD + HTTP_LOAD,
   }),
   load("WebTorrent over TLS, two workers against two", {

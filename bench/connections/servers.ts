@@ -1,9 +1,9 @@
 /** Servers that run on while several loads visit them in turn: ours, and bare loops of Deno. */
 
 import type { Certificate } from "../limits/http_servers.ts";
+import { NATIVE_GRANT } from "../native_grant.ts";
 import { freeTcpPort, freeUdpPort, untilListens, untilUdpAnswers } from "../readiness.ts";
 
-const LIBC = "/lib/x86_64-linux-gnu/libc.so.6";
 const BENCH = new URL("..", import.meta.url).pathname;
 /** This checkout. */
 export const ROOT = new URL("../..", import.meta.url).pathname;
@@ -43,7 +43,7 @@ export function riptide(options: RiptideOptions): ServerKind {
     command: ({ configPath, flags }) => [
       ...[Deno.execPath(), "run", "--quiet", "--no-prompt", ...flags],
       ...["--allow-read", "--allow-net", "--allow-sys"],
-      ...(io === "native" ? [`--allow-ffi=${LIBC}`] : []),
+      ...(io === "native" ? [NATIVE_GRANT] : []),
       ...[`${root}/main.ts`, protocol, "-c", configPath],
     ],
     config: (port) =>

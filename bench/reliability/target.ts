@@ -4,7 +4,7 @@
  * It runs as `deno task tracker:native` does, with ports that were free a moment ago, so that a
  * second one can take them over.
  */
-import { LIBC_PATHS } from "../../server/native/library_paths.ts";
+import { NATIVE_GRANT } from "../native_grant.ts";
 import { sleep } from "./traffic.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
@@ -64,10 +64,9 @@ export class Target implements AsyncDisposable {
       socket_workers = 2
       network = { address = "127.0.0.1:${ports.ws}" ${tcpNetwork} }\n`,
     );
-    const libc = Object.values(LIBC_PATHS).flat().join(",");
     const args = [
       ...["run", "--quiet", "--no-prompt", "--allow-read", "--allow-net", "--allow-sys"],
-      ...[`--allow-ffi=${libc}`, `${ROOT}${options.program ?? "main.ts"}`],
+      ...[NATIVE_GRANT, `${ROOT}${options.program ?? "main.ts"}`],
       ...["tracker", "-c", path, ...(options.takeOver ? ["--take-over"] : [])],
     ];
     const [command, words] = options.shell === undefined
