@@ -68,13 +68,14 @@ export function socketWorkers(help: string) {
 
 /**
  * Who moves the bytes.
- * @param help What the native driver gains, and the task that starts it.
+ * @param options.gain What the native driver gains.
+ * @param options.task What starts it, for a protocol alone.
  */
 export function ioDriver({ gain, task }: { gain: string; task: string }) {
   return choice(["deno", "native"], {
     default: "deno",
     help: `"deno" runs in Deno's sandbox on every system. "native" (Linux) is ${gain} but calls ` +
-      `the system's C library: start it with \`deno task ${task}\`.`,
+      `the system's C library: start it with \`deno task ${task}\`, or \`tracker:native\`.`,
   });
 }
 
