@@ -6,10 +6,11 @@
 import { strict as assert } from "node:assert";
 import { startHttp } from "../../protocols/http/mod.ts";
 import { startUdp } from "../../protocols/udp/mod.ts";
-import { HTTP_FILE, UDP_FILE } from "../../server/config/mod.ts";
-import { Authority } from "../support/certificates.ts";
+import { startWs } from "../../protocols/ws/mod.ts";
+import { HTTP_FILE, UDP_FILE, WS_FILE } from "../../server/config/mod.ts";
+import { Authority, hasOpenssl } from "../support/certificates.ts";
 import { HAS_IPV6 } from "../support/configuration.ts";
-import { nativeIsAvailable, readTask } from "../support/configuration.ts";
+import { nativeIsAvailable, readTask, type Service } from "../support/configuration.ts";
 import { type Grants, grantsOf, INSIDE, NOTHING, OUTSIDE, probe } from "../support/grants.ts";
 import type { Outcome } from "../support/permission_probe.ts";
 
@@ -20,8 +21,8 @@ const NO_NETWORK: Record<string, Outcome> = {
   [`tcp ${INSIDE}`]: "refused",
 };
 
-const LIBC = (readTask("native").run.find((flag) => flag.startsWith("--allow-ffi=")) ?? "")
-  .slice("--allow-ffi=".length).split(",").find(exists);
+const LIBC = findGranted("native", "/libc.");
+const LIBSSL = findGranted("http:native", "/libssl.");
 
 Deno.test("the probe is allowed everything where nothing is refused", async () => {
   const outcomes = Object.entries(await probe("inherit"));
@@ -59,6 +60,7 @@ const NATIVE = { network: { io: "native", address: "127.0.0.1:0" } };
 const NATIVE_WORKERS: Record<string, () => Promise<Grants>> = {
   UDP: () => grantsOf(UDP_FILE, startUdp, NATIVE),
   HTTP: () => grantsOf(HTTP_FILE, startHttp, NATIVE),
+  WebTorrent: () => grantsOf(WS_FILE, startWs, NATIVE),
 };
 for (const [protocol, start] of Object.entries(NATIVE_WORKERS)) {
   Deno.test({
@@ -72,6 +74,28 @@ for (const [protocol, start] of Object.entries(NATIVE_WORKERS)) {
     },
   });
 }
+
+Deno.test({
+  name: "a native worker with TLS has OpenSSL besides, and nothing else",
+  ignore: !nativeIsAvailable() || LIBSSL === undefined || !await hasOpenssl(),
+  fn: async () => {
+    await using authority = await Authority.create();
+    const { certificatePath, keyPath } = await authority.issue();
+    const grants = await grantsOf(HTTP_FILE, startHttp, {
+      network: {
+        ...NATIVE.network,
+        enable_tls: true,
+        tls_certificate_path: certificatePath,
+        tls_private_key_path: keyPath,
+      },
+    });
+    assert.deepEqual(await probe(worker(grants), { file: keyPath }), { ...NOTHING, ...NO_NETWORK });
+    for (const library of [LIBC, LIBSSL]) {
+      const outcomes = await probe(worker(grants), { library });
+      assert.deepEqual(outcomes, { ...NOTHING, ...NO_NETWORK, ffi: "allowed" }, library);
+    }
+  },
+});
 
 Deno.test("an HTTP worker has its own address and nothing else, plain or with TLS", async () => {
   await using authority = await Authority.create();
@@ -148,6 +172,13 @@ function worker(grants: Grants): Deno.PermissionOptions {
   const names = Object.keys(grants).filter((name) => name !== "housekeeper");
   assert.equal(names.length, 1);
   return grants[names[0]];
+}
+
+/** Where this machine has a library, of the places that a service's task grants. */
+function findGranted(service: Service, name: string): string | undefined {
+  const flag = readTask(service).run.find((word) => word.startsWith("--allow-ffi=")) ?? "";
+  return flag.slice("--allow-ffi=".length).split(",")
+    .find((path) => path.includes(name) && exists(path));
 }
 
 function exists(path: string): boolean {
