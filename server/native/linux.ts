@@ -68,7 +68,6 @@ export const EAGAIN = 11;
 export const EACCES = 13;
 export const EINVAL = 22;
 export const EMFILE = 24;
-export const ENOPROTOOPT = 92;
 export const EAFNOSUPPORT = 97;
 export const EADDRINUSE = 98;
 export const EADDRNOTAVAIL = 99;
