@@ -4,7 +4,8 @@
  */
 import { strict as assert } from "node:assert";
 import { parseAddress } from "../support/udp_client.ts";
-import { HttpServer } from "../support/http_suite.ts";
+import { nativeIsAvailable } from "../support/configuration.ts";
+import { HttpServer, type Way } from "../support/http_suite.ts";
 import { WsConnection } from "../support/ws_client.ts";
 import { elapse } from "../support/deadline.ts";
 import { Browser, type Seeded } from "./clients/browser.ts";
@@ -34,16 +35,17 @@ interface Scene {
 function test(
   name: string,
   play: (scene: Scene) => Promise<void>,
-  { announceInterval = ANNOUNCE_INTERVAL } = {},
+  { announceInterval = ANNOUNCE_INTERVAL, way = "https" as Way, ignore = false } = {},
 ): void {
   Deno.test({
-    name,
+    name: `${name} [${way}]`,
+    ignore,
     // The library that drives the browser keeps timers and streams of its own.
     sanitizeOps: false,
     sanitizeResources: false,
     fn: async () => {
       const configuration = { protocol: { peer_announce_interval: announceInterval } };
-      await using server = await HttpServer.start("https", { service: "ws", configuration });
+      await using server = await HttpServer.start(way, { service: "ws", configuration });
       await using browser = await Browser.start(server.authority!);
       const { port } = parseAddress(server.server.address("127.0.0.1"));
       await play({ server, browser, tracker: `wss://localhost:${port}` });
@@ -58,10 +60,16 @@ async function countsOf({ server }: Scene, { magnet }: Seeded) {
   return await client.scrape(infoHash);
 }
 
-test("two pages exchange a file", async ({ browser, tracker }) => {
+async function exchange({ browser, tracker }: Scene): Promise<void> {
   const [one, other] = [await browser.open(), await browser.open()];
   const seeded = await one.seed(FILE_BYTE_LENGTH, tracker);
   assert.equal(await other.fetchFile(seeded), seeded.sha256);
+}
+
+test("two pages exchange a file", exchange);
+test("two pages exchange a file", exchange, {
+  way: "https, native",
+  ignore: !nativeIsAvailable(),
 });
 
 test("a seeder, and a leecher that comes late", async (scene) => {

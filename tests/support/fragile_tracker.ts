@@ -63,10 +63,10 @@ export class FragileTracker {
       network = { address = "127.0.0.1:0", io = "${io}" }
       [http]
       socket_workers = ${workers}
-      network = { address = "127.0.0.1:0" }
+      network = { address = "127.0.0.1:0", io = "${io}" }
       [ws]
       socket_workers = ${workers}
-      network = { address = "127.0.0.1:0" }`;
+      network = { address = "127.0.0.1:0", io = "${io}" }`;
     const { config } = await parseConfig(TRACKER_FILE, text, { name: "test" });
     const options = { takeOver: false };
     let core: SharedCore | undefined;

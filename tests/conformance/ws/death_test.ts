@@ -15,6 +15,7 @@ import {
 import { readCounters } from "../../../server/counters.ts";
 import { FragileTracker } from "../../support/fragile_tracker.ts";
 import { randomBytes } from "../../support/packets.ts";
+import { forEachDriver } from "../../support/suite.ts";
 import { parseAddress } from "../../support/udp_client.ts";
 import { makeOffers, WsConnection } from "../../support/ws_client.ts";
 
@@ -97,53 +98,56 @@ async function untilLeft({ client }: Peer, infoHash: Uint8Array, count: number):
   }
 }
 
-Deno.test({
-  name: "the death of a worker ends its connections and peers, and nobody else's",
-  sanitizeOps: false, // sockets of the worker that died
-  sanitizeResources: false,
-  async fn() {
-    const fragile = await FragileTracker.start({ io: "deno", workers: 2 });
-    await using peers = new Peers(fragile);
-    const [dying, rest] = await peers.connectBoth();
-    const living = rest.slice(0, CLIENTS_EACH);
-    const infoHash = randomBytes(20);
-    for (const { client, peerId } of [...dying, ...living]) {
-      await client.announce({ infoHash, peerId });
-    }
-    const [victim] = dying as [Peer, ...Peer[]];
-    const apart = await announceApart(fragile, victim);
-    await fragile.untilSwept();
-    fragile.spoil(apart.shard);
-    await victim.client.sendAnnounce({ infoHash: apart.infoHash, peerId: victim.peerId });
+forEachDriver((io, ignore) =>
+  Deno.test({
+    name: `the death of a worker ends its connections and peers, and nobody else's [${io}]`,
+    ignore,
+    sanitizeOps: false, // sockets of the worker that died
+    sanitizeResources: false,
+    async fn() {
+      const fragile = await FragileTracker.start({ io, workers: 2 });
+      await using peers = new Peers(fragile);
+      const [dying, rest] = await peers.connectBoth();
+      const living = rest.slice(0, CLIENTS_EACH);
+      const infoHash = randomBytes(20);
+      for (const { client, peerId } of [...dying, ...living]) {
+        await client.announce({ infoHash, peerId });
+      }
+      const [victim] = dying as [Peer, ...Peer[]];
+      const apart = await announceApart(fragile, victim);
+      await fragile.untilSwept();
+      fragile.spoil(apart.shard);
+      await victim.client.sendAnnounce({ infoHash: apart.infoHash, peerId: victim.peerId });
 
-    await Promise.all(dying.map(({ client }) => client.untilEnded(DEADLINE_MS)));
-    await fragile.untilRestarted(1);
-    assert.equal(readCounters(fragile.memory)[COUNT_SHARDS_EMPTIED], 1);
+      await Promise.all(dying.map(({ client }) => client.untilEnded(DEADLINE_MS)));
+      await fragile.untilRestarted(1);
+      assert.equal(readCounters(fragile.memory)[COUNT_SHARDS_EMPTIED], 1);
 
-    // The others' connections and peers are what they were, the dead worker's are gone.
-    const [asker, ...others] = living as [Peer, ...Peer[]];
-    await untilLeft(asker, infoHash, living.length);
-    const extra = { offers: makeOffers(10) };
-    await asker.client.announce({ infoHash, peerId: asker.peerId, extra });
-    for (const { client } of others) {
-      assert.ok("offer" in await client.receiveJson(), "Every peer that is left gets an offer");
-      await client.expectQuiet();
-    }
+      // The others' connections and peers are what they were, the dead worker's are gone.
+      const [asker, ...others] = living as [Peer, ...Peer[]];
+      await untilLeft(asker, infoHash, living.length);
+      const extra = { offers: makeOffers(10) };
+      await asker.client.announce({ infoHash, peerId: asker.peerId, extra });
+      for (const { client } of others) {
+        assert.ok("offer" in await client.receiveJson(), "Every peer that is left gets an offer");
+        await client.expectQuiet();
+      }
 
-    // Whoever comes again may come to the worker that took the place, and meets the others.
-    let again = await peers.connect();
-    for (let tries = 0; again.worker !== victim.worker; ++tries) {
-      assert.ok(tries < CLIENTS_MAX, "Nobody listens in the dead worker's place");
-      again = await peers.connect();
-    }
-    const { incomplete } = await again.client.announce({ infoHash, peerId: again.peerId });
-    assert.equal(incomplete, living.length + 1);
-    const offers = makeOffers(living.length);
-    await asker.client.announce({ infoHash, peerId: asker.peerId, extra: { offers } });
-    assert.ok("offer" in await again.client.receiveJson(), "The newcomer is one of them");
-    // The torrent of the shard that was emptied is one that nobody knows.
-    const empty = { complete: 0, incomplete: 0, downloaded: 0 };
-    assert.deepEqual(await again.client.scrape(apart.infoHash), empty);
-    await fragile.tracker.stop();
-  },
-});
+      // Whoever comes again may come to the worker that took the place, and meets the others.
+      let again = await peers.connect();
+      for (let tries = 0; again.worker !== victim.worker; ++tries) {
+        assert.ok(tries < CLIENTS_MAX, "Nobody listens in the dead worker's place");
+        again = await peers.connect();
+      }
+      const { incomplete } = await again.client.announce({ infoHash, peerId: again.peerId });
+      assert.equal(incomplete, living.length + 1);
+      const offers = makeOffers(living.length);
+      await asker.client.announce({ infoHash, peerId: asker.peerId, extra: { offers } });
+      assert.ok("offer" in await again.client.receiveJson(), "The newcomer is one of them");
+      // The torrent of the shard that was emptied is one that nobody knows.
+      const empty = { complete: 0, incomplete: 0, downloaded: 0 };
+      assert.deepEqual(await again.client.scrape(apart.infoHash), empty);
+      await fragile.tracker.stop();
+    },
+  })
+);
