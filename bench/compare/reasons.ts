@@ -12,4 +12,11 @@ export const REASONS: Reasons = {
   "connection-each riptide http, sandboxed":
     "Deno's own work for each connection (accept, two addresses, close); a bare loop of its " +
     "sockets is itself below opentracker, which is C on epoll",
+  "connection-each riptide http, native":
+    "two thirds are the system calls that opentracker makes as well; the rest is the core, the " +
+    "promises of a connection and its giving back",
+  "tls riptide ws, native":
+    "OpenSSL takes more than Deno's TLS for many short records (slower than the sandboxed " +
+    "driver in every series); not profiled",
+  "tls riptide ws, sandboxed": "within the spread of both: nothing is decided",
 };
