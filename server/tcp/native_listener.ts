@@ -25,8 +25,8 @@ const OFF = new Uint8Array(4);
 export class NativeListener implements Listening<NativeConn>, Watched {
   readonly fd: number;
   readonly #driver: NativeDriver;
-  /** The path of a UNIX socket, with a NUL behind it. */
-  readonly #path: Uint8Array<ArrayBuffer> | undefined;
+  /** The path that it has made as a UNIX socket, with a NUL behind it. */
+  #path: Uint8Array<ArrayBuffer> | undefined;
   /** Room for the struct sockaddr of who comes, in turn. */
   readonly #names = Array.from(
     { length: NAME_COUNT },
@@ -41,10 +41,9 @@ export class NativeListener implements Listening<NativeConn>, Watched {
   #isClosed = false;
   #tls: { ssl: OpensslSymbols; context: bigint } | undefined;
 
-  private constructor(driver: NativeDriver, fd: number, path?: Uint8Array<ArrayBuffer>) {
+  private constructor(driver: NativeDriver, fd: number) {
     this.#driver = driver;
     this.fd = fd;
-    this.#path = path;
   }
 
   /**
@@ -62,8 +61,7 @@ export class NativeListener implements Listening<NativeConn>, Watched {
     const name = "path" in address ? writeUnixAddress(address.path) : writeSocketAddress(address);
     const family = name[0]!;
     const fd = libc.symbols.socket(family, linux.SOCK_STREAM | FLAGS, 0);
-    const path = family === linux.AF_UNIX ? name.slice(linux.SOCKADDR_UN_PATH) : undefined;
-    const listener = new NativeListener(driver, fd, path);
+    const listener = new NativeListener(driver, fd);
     try {
       if (fd < 0) throw new LibcError("open a socket", libc.errno());
       driver.opened(listener);
@@ -71,6 +69,7 @@ export class NativeListener implements Listening<NativeConn>, Watched {
       if (!("path" in address)) listener.#configure(address, served);
       const isBound = libc.symbols.bind(fd, name, name.length) === 0;
       if (!isBound) throw new LibcError("bind", libc.errno());
+      if (family === linux.AF_UNIX) listener.#path = name.slice(linux.SOCKADDR_UN_PATH);
       if (libc.symbols.listen(fd, BACKLOG) !== 0) throw new LibcError("listen", libc.errno());
       driver.watch(listener);
       return listener;
