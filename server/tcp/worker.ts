@@ -59,29 +59,33 @@ const DRAIN_READ_MILLISECONDS = 100;
 /** Less than the pool waits. */
 const DRAIN_MILLISECONDS = 800;
 
-let addresses: SocketAddress[];
+/** The addresses that are no UNIX sockets. */
+let ports: SocketAddress[];
 let core: HttpCore;
 let driver: Driver;
 let admit: (conn: Connected, admission: Admission) => Client;
 let limits: ConnectionLimits;
 let shared: Limits & TimeLimits;
-/** While others take over, those that they relieve as well. */
+/** Of UNIX sockets: they have no TLS, and none can be bound beside another. */
+let unixAcceptors: Acceptor[] = [];
+/** Of ports; while others take over, those that they relieve as well. */
 let acceptors: Acceptor[] = [];
 let ticker: ReturnType<typeof setInterval>;
 let isStopping = false;
 const clients: Client[] = [];
 
-function listen(tls: TlsKeyPair | undefined): void {
+/** Accepts at these addresses: at all, or at none. @throws StartError */
+function listen(served: readonly SocketAddress[], tls: TlsKeyPair | undefined): Acceptor[] {
   const opened: Listening[] = [];
   try {
-    for (const address of addresses) opened.push(driver.listen(address, tls));
+    for (const address of served) opened.push(driver.listen(address, tls));
   } catch (error) {
     opened.forEach((listener) => listener.close());
     throw error;
   }
   const fresh = opened.map((listener) => new Acceptor(listener, begin));
   for (const acceptor of fresh) acceptor.run().catch(endProcess);
-  acceptors.push(...fresh);
+  return fresh;
 }
 
 /** A fault must end the process, not vanish in a promise. */
@@ -117,7 +121,7 @@ async function drain(): Promise<void> {
   const deadline = performance.now() + DRAIN_MILLISECONDS;
   Client.beginDrain();
   await Promise.all([
-    ...acceptors.map((acceptor) => acceptor.relieve()),
+    ...[...unixAcceptors, ...acceptors].map((acceptor) => acceptor.relieve()),
     // What was sent before the end is read first.
     new Promise((resolve) => setTimeout(resolve, DRAIN_READ_MILLISECONDS)),
   ]);
@@ -138,7 +142,7 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
       const { workerIndex } = given;
       core = own;
       const protocol = program.protocolOf(given);
-      addresses = given.addresses;
+      const { addresses } = given;
       shared = given; // whoever looks at the limits looks here
       driver = given.io === "native"
         ? new NativeDriver({ addresses, endProcess })
@@ -150,12 +154,14 @@ export function serveTcp<TStart extends TcpWorkerStart, TCore extends HttpCore>(
       Client.prepare(core, { latency, leave, endProcess });
       program.begin?.(own, driver);
       ticker = setInterval(tick, TICK_MILLISECONDS);
-      listen(given.tls);
+      unixAcceptors = listen(addresses.filter((address) => "path" in address), undefined);
+      ports = addresses.filter((address) => !("path" in address));
+      acceptors = listen(ports, given.tls);
     },
     /** New listeners with another certificate take over; connections go on with what they have. */
     async answer({ limits, tls }) {
       const before = tls === undefined ? [] : [...acceptors];
-      if (tls !== undefined) listen(tls);
+      if (tls !== undefined) acceptors.push(...listen(ports, tls));
       Object.assign(shared, limits);
       await Promise.all(before.map((acceptor) => acceptor.relieve()));
       acceptors = acceptors.filter((acceptor) => !before.includes(acceptor));
