@@ -58,11 +58,13 @@ export class NativeTlsConn extends NativeConn {
   #shakeHands({ resolve, reject }: PromiseWithResolvers<void>): void {
     try {
       this.#ssl.ERR_clear_error();
-      const isDone = this.#judge(this.#ssl.SSL_accept(this.#session)) !== undefined;
-      if (!isDone) return this.watchRoom(); // it may have either to wait for
+      const result = this.#judge(this.#ssl.SSL_accept(this.#session));
+      if (result === undefined) return this.watchRoom(); // it may have either to wait for
+      if (result === null) throw RESET; // the client has ended it
       this.#handshake = undefined;
       resolve();
     } catch (error) {
+      this.#isBroken = true;
       this.#handshake = undefined;
       reject(error);
     }
