@@ -69,6 +69,7 @@ export class NativeConn implements Connected, Watched {
   }
 
   read(into: Uint8Array): number | null | Promise<number | null> {
+    this.#assertOpen();
     const bytes = into as Uint8Array<ArrayBuffer>; // The C library may write into shared memory.
     if (this.#mayRead && this.#readIn !== this.#driver.turn) {
       const received = this.#receive(bytes);
@@ -82,8 +83,9 @@ export class NativeConn implements Connected, Watched {
   }
 
   write(from: Uint8Array): number | Promise<number> {
+    this.#assertOpen();
     const bytes = from as Uint8Array<ArrayBuffer>;
-    const sent = this.#send(bytes);
+    const sent = this.send(bytes);
     if (sent !== undefined) return sent;
     this.watchRoom();
     return new Promise((resolve, reject) => {
@@ -135,7 +137,7 @@ export class NativeConn implements Connected, Watched {
 
   #writeNow({ bytes, resolve, reject }: Wait<number>): void {
     try {
-      const sent = this.#send(bytes);
+      const sent = this.send(bytes);
       if (sent === undefined) return;
       this.#writing = undefined;
       resolve(sent);
@@ -146,17 +148,11 @@ export class NativeConn implements Connected, Watched {
   }
 
   #receive(bytes: Uint8Array<ArrayBuffer>): number | null | undefined {
-    this.#assertOpen();
     this.#readIn = this.#driver.turn;
     const received = this.receive(bytes);
     if (received === undefined) this.#mayRead = false;
     else if (received !== null) this.#mayRead = this.#hasEnded || this.mayHaveMore(bytes, received);
     return received;
-  }
-
-  #send(bytes: Uint8Array<ArrayBuffer>): number | undefined {
-    this.#assertOpen();
-    return this.send(bytes);
   }
 
   /** Returns null at the end, undefined where nothing is there yet; throws where it is broken. */
