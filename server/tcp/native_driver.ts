@@ -2,8 +2,8 @@
  * Connections through the C library of Linux: sockets that never block, watched by epoll.
  *
  * One turn waits for the first of many sockets and tells each what happened; then clients go on
- * with what they got, as jobs of the promises that were settled. So nothing is opened or closed
- * while sockets are told, and a tag names the socket that it named when the system was asked.
+ * with what they got, as jobs of the promises that were settled. So nothing is closed while sockets
+ * are told, and a tag names the socket that it named when the system was asked.
  * Timers and messages have a turn of the worker's event loop from time to time: after each of ours
  * it would cost 16 µs, as much as a whole request.
  *
@@ -154,10 +154,12 @@ export class NativeDriver implements Driver<NativeConn> {
       this.#waiting = [];
       for (const socket of waiting) socket.resume();
     }
+    let isWoken = false;
     for (let index = 0; index < count; ++index) {
       const tag = this.#epoll.tag(index);
-      if (tag === this.#woken?.fd) this.#woken.call();
+      if (tag === this.#woken?.fd) isWoken = true;
       else this.#open[tag]?.happened(this.#epoll.events(index));
     }
+    if (isWoken) this.#woken!.call(); // may close some
   }
 }
