@@ -46,10 +46,18 @@ export class Epoll {
     }
   }
 
-  /** Waits for the first. @returns How many there are, 0 when the time is up. */
+  /**
+   * Waits for the first.
+   * @returns How many there are, 0 when the time is up.
+   * @throws LibcError It is no epoll instance, and would be asked again without a pause.
+   */
   wait(timeoutMs: number): number {
     const { symbols } = this.#libc;
-    return Math.max(0, symbols.epoll_wait(this.#fd, this.#eventBytes, this.#countMax, timeoutMs));
+    const count = symbols.epoll_wait(this.#fd, this.#eventBytes, this.#countMax, timeoutMs);
+    if (count >= 0) return count;
+    const errno = this.#libc.errno();
+    if (errno === linux.EINTR) return 0;
+    throw new LibcError("wait for sockets", errno);
   }
 
   /** What happened, as EPOLL* bits, in an event of the last `wait()`. */
