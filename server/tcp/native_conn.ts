@@ -70,6 +70,7 @@ export class NativeConn implements Connected, Watched {
 
   read(into: Uint8Array): number | null | Promise<number | null> {
     this.#assertOpen();
+    this.#driver.hasStirred = true;
     const bytes = into as Uint8Array<ArrayBuffer>; // The C library may write into shared memory.
     if (this.#mayRead && this.#readIn !== this.#driver.turn) {
       const received = this.#receive(bytes);
@@ -84,6 +85,7 @@ export class NativeConn implements Connected, Watched {
 
   write(from: Uint8Array): number | Promise<number> {
     this.#assertOpen();
+    this.#driver.hasStirred = true;
     const bytes = from as Uint8Array<ArrayBuffer>;
     const sent = this.send(bytes);
     if (sent !== undefined) return sent;

@@ -41,15 +41,20 @@ const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);
 /** Between two turns of the worker's event loop. */
 const LOOP_MILLISECONDS = 25;
 /**
- * What clients do before they wait again takes fewer jobs than that, one behind the other: from a
- * read to its answer and the next read, five. What took more would go on in the next turn.
+ * Clients are done for this turn when so many jobs, one behind the other, had none of them read,
+ * write or accept: from a read to its answer and the next read are five, and an acceptor that is
+ * relieved waits for 16 to see whether anybody comes.
  */
-const JOBS_PER_TURN = 24;
+const QUIET_JOBS = 20;
+/** What takes more goes on in the next turn, which does not wait for events then. */
+const JOBS_PER_TURN = 256;
 
 export class NativeDriver implements Driver<NativeConn> {
   readonly libc = openLibc();
   /** Grows with each turn. */
   turn = 0;
+  /** Whether a client has done something: each read, write and accept says so. */
+  hasStirred = false;
   readonly #epoll = new Epoll(EVENTS_MAX);
   /** All that are open, by descriptor. */
   readonly #open: (Watched | undefined)[] = [];
@@ -132,9 +137,15 @@ export class NativeDriver implements Driver<NativeConn> {
 
   async #run(): Promise<void> {
     try {
-      for (let loopedAt = 0; !this.#isStopped;) {
-        this.#take(this.#waiting.length > 0 ? 0 : LOOP_MILLISECONDS);
-        for (let job = 0; job < JOBS_PER_TURN; ++job) await undefined;
+      for (let loopedAt = 0, quiet = 0; !this.#isStopped;) {
+        const mayWait = quiet === QUIET_JOBS && this.#waiting.length === 0;
+        this.#take(mayWait ? LOOP_MILLISECONDS : 0);
+        quiet = 0;
+        for (let job = 0; job < JOBS_PER_TURN && quiet < QUIET_JOBS; ++job) {
+          this.hasStirred = false;
+          await undefined;
+          quiet = this.hasStirred ? 0 : quiet + 1;
+        }
         if (performance.now() - loopedAt < LOOP_MILLISECONDS) continue;
         await new Promise((resolve) => setImmediate(resolve));
         loopedAt = performance.now();

@@ -83,6 +83,7 @@ export class NativeListener implements Listening<NativeConn>, Watched {
   }
 
   accept(mayPause: boolean): Promise<NativeConn> {
+    this.#driver.hasStirred = true;
     return new Promise((resolve, reject) => {
       this.#accepting = { resolve, reject };
       if (!this.#mayAccept) return;
