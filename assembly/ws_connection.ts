@@ -268,6 +268,8 @@ function growMessage(worker: usize, connection: usize, byteLength: u32): bool {
     if (longest == 0) return false;
     count(worker, COUNT_MEMORY_FULL);
     end(worker, longest, CLOSE_TRY_LATER, ENDING_CLOSE);
+    // One that was given up for not reading ends already, and has its message still.
+    dropMessage(worker, longest);
     grown = takeMessage(worker, wanted - capacity, wanted);
   }
   const grownCapacity = takenByteLength;

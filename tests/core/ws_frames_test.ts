@@ -220,6 +220,28 @@ Deno.test("without slices, messages come in pieces; without memory the oldest gi
   waiting.forEach((peer) => harness.close(peer));
 });
 
+Deno.test("whoever was given up for not reading gives way like all others", () => {
+  const settings = { outboxBytesMax: 20_000 };
+  const harness = new WsHarness(RELEASE, { messageBytesMax: 33_000, settings });
+  const [deaf, next] = [harness.connect(), harness.connect()];
+  const { core } = deaf;
+  const fragment = maskedFrame(new Uint8Array(20_000).fill(0x20), { final: false });
+  harness.receive(deaf, fragment);
+  const ping = maskedFrame(new Uint8Array(120), { opcode: 9 });
+  for (let count = 0; count < 300; ++count) {
+    core.inputOf(deaf.connection).set(ping);
+    core.receive(deaf.connection, ping.length);
+  }
+  // Its worker has seen that, and has not closed it yet.
+  assert.equal(core.nextReady(), deaf.connection);
+  assert.ok(core.isOverflowing(deaf.connection) && core.isEnding(deaf.connection));
+  harness.receive(next, fragment);
+  harness.receive(next, maskedFrame(new Uint8Array(), { opcode: 0 }));
+  assert.deepEqual(next.received.map(({ opcode }) => opcode), [1], "It is taken in and answered");
+  harness.close(deaf);
+  harness.close(next);
+});
+
 Deno.test("a crowd that finishes no message keeps nobody out", () => {
   const harness = new WsHarness(RELEASE, {
     slices: 16,
