@@ -29,6 +29,7 @@ import {
   KIND_IPV4,
   KIND_IPV6,
   MMSGHDR_SIZE,
+  SOCKET_COUNT_MAX,
   TORRENT_SIZE,
   WORKER_ADDRESS,
   WORKER_BATCH_SIZE,
@@ -97,6 +98,8 @@ export function prepareBatch(worker: usize): void {
     0,
     batchSize * (2 * MMSGHDR_SIZE + IO_SLOT_SIZE),
   );
+  // The sockets of whoever takes a dead worker's place have dropped nothing yet.
+  memory.fill(worker + WORKER_KERNEL_DROPS, 0, SOCKET_COUNT_MAX << 2);
   for (let index: u32 = 0; index < batchSize; ++index) {
     const header = receiveHeader(worker, index);
     const slot = ioSlot(worker, index);

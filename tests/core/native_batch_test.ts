@@ -178,4 +178,8 @@ Deno.test("the kernel's drops are counted as they grow, for each socket, over th
   const before = harness.counter(COUNT_DROP_KERNEL);
   tell(0, 2);
   assert.equal(harness.counter(COUNT_DROP_KERNEL), before + 4);
+  // Sockets of a worker that takes a dead one's place count from 0.
+  new NativeBatch(harness);
+  tell(0, 1);
+  assert.equal(harness.counter(COUNT_DROP_KERNEL), before + 5);
 });
