@@ -268,7 +268,12 @@ export function turnAwayHttp(index: u32, connection: u32): u32 {
 
 /** Whether an address is a trusted proxy's: the worker's ADDRESS record. */
 export function isTrustedProxy(index: u32): u32 {
-  return <u32> isTrusted(workerPtr(index) + WORKER_ADDRESS);
+  const worker = workerPtr(index);
+  // In a batch, as a reload frees the ranges that were in force.
+  enterBatch(worker);
+  const isProxy = isTrusted(worker + WORKER_ADDRESS);
+  leaveBatch(worker);
+  return <u32> isProxy;
 }
 
 /** Whether the access rules deny the client in the worker's ADDRESS record. */
