@@ -35,11 +35,6 @@ import {
   WORKER_SLOTS,
   WORKERS,
 } from "./layout";
-import {
-  COUNT_PEERS_REMOVED,
-  COUNT_SHARDS_EMPTIED,
-  COUNT_TORRENTS_REMOVED,
-} from "./counter_layout";
 import { count, countMany } from "./counters";
 import { isHeldBy, unlockShard } from "./lock";
 
