@@ -6,6 +6,8 @@ import { strict as assert } from "node:assert";
 import {
   CONTROL_SHARD_BITS,
   CONTROL_SHARDS,
+  COUNT_CONNECTIONS_CLOSED,
+  COUNT_CONNECTIONS_OPENED,
   SHARD_GROUPS,
   SHARD_SIZE,
   SHARD_TORRENTS,
@@ -16,6 +18,7 @@ import { WsClient } from "../../protocols/ws/client.ts";
 import { wsService } from "../../protocols/ws/mod.ts";
 import { httpOf, keyOf, parseConfig, TRACKER_FILE, udpOf, wsOf } from "../../server/config/mod.ts";
 import type { TrackerConfig } from "../../server/config/mod.ts";
+import { readCounters } from "../../server/counters.ts";
 import type { Tracker } from "../../server/lifecycle.ts";
 import { partOf, type Service } from "../../server/service.ts";
 import { startTracker } from "../../server/tracker.ts";
@@ -36,6 +39,8 @@ export interface FragileOptions {
   io: "deno" | "native";
   /** Of each protocol that can have more than one. */
   workers: number;
+  /** Nobody looks into the shards unasked once `untilSwept` has resolved. */
+  sweepsOnce?: boolean;
 }
 
 export class FragileTracker {
@@ -54,9 +59,12 @@ export class FragileTracker {
     this.#addresses = { udp, http, ws };
   }
 
-  static async start({ io, workers }: FragileOptions): Promise<FragileTracker> {
+  static async start(
+    { io, workers, sweepsOnce = false }: FragileOptions,
+  ): Promise<FragileTracker> {
     const text = `
       memory = { limit_mib = 64 }
+      cleaning = { torrent_cleaning_interval = ${sweepsOnce ? 3_600 : 60} }
       statistics = { interval = 0 }
       [udp]
       socket_workers = ${io === "native" ? workers : 1}
@@ -120,9 +128,17 @@ export class FragileTracker {
     await this.#until(() => this.restarts >= count, `${count} restarts`);
   }
 
-  /** Until all shards were swept once: for a while nobody looks into them unasked. */
+  /** Until all shards were swept once: where that is all, nobody looks into them unasked. */
   async untilSwept(): Promise<void> {
     await this.#until(() => this.#board[BOARD_SWEPT_AT] !== 0, "the first sweep");
+  }
+
+  /** Until the connections of all clients that have gone are closed. */
+  async untilLeft(): Promise<void> {
+    await this.#until(() => {
+      const counters = readCounters(this.memory);
+      return counters[COUNT_CONNECTIONS_OPENED] === counters[COUNT_CONNECTIONS_CLOSED];
+    }, "the clients' ends");
   }
 
   async #until(isSo: () => boolean, what: string): Promise<void> {

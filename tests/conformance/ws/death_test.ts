@@ -105,7 +105,7 @@ forEachDriver((io, ignore) =>
     sanitizeOps: false, // sockets of the worker that died
     sanitizeResources: false,
     async fn() {
-      const fragile = await FragileTracker.start({ io, workers: 2 });
+      const fragile = await FragileTracker.start({ io, workers: 2, sweepsOnce: true });
       await using peers = new Peers(fragile);
       const [dying, rest] = await peers.connectBoth();
       const living = rest.slice(0, CLIENTS_EACH);
