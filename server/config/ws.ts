@@ -31,7 +31,10 @@ export const wsKeys = (addresses: string[]) => ({
 
   network: table("Sockets.", {
     address: listenAddresses(addresses),
-    io: ioDriver({ gain: "up to twice as fast", task: "ws:native" }),
+    io: ioDriver({
+      gain: "faster for announces without offers, slower over TLS",
+      task: "ws:native",
+    }),
     ...tlsKeys(["wss", "ws"]),
     request_timeout: requestTimeout(
       "How long a client may take for its upgrade, the TLS handshake included, and for a message " +
