@@ -227,7 +227,7 @@ export function sent(worker: usize, connection: usize, byteLength: u32): void {
 }
 
 /** Puts the connection on its worker's ready list, and wakes that worker where it was empty. */
-function pushReady(worker: usize, connection: usize): void {
+export function pushReady(worker: usize, connection: usize): void {
   const owner: usize = load<u32>(connection, OUTBOX_WORKER);
   let isFirst = false;
   lock(worker, owner + WORKER_READY_LOCK);

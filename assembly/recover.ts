@@ -19,7 +19,10 @@ import {
   COUNT_TORRENTS_REMOVED,
   FAULT_ALLOCATOR,
   FAULT_OUTBOX,
+  OUTBOX_BYTES,
   OUTBOX_LOCK,
+  OUTBOX_STATE,
+  POST_FULL,
   SHARD_LOCK,
   SHARD_PEERS,
   SHARD_SIZE,
@@ -37,6 +40,7 @@ import {
 } from "./layout";
 import { count, countMany } from "./counters";
 import { isHeldBy, unlockShard } from "./lock";
+import { pushReady } from "./outbox";
 
 const KIND_COUNT: u32 = 3;
 
@@ -57,6 +61,7 @@ export function recover(worker: usize): void {
   }
   // It holds no pointer into the access rules any more: reloads need not wait for it.
   atomic.store<u32>(worker, (load<u32>(worker, WORKER_BATCH) + 1) & ~1, WORKER_BATCH);
+  listWaiting(worker);
 }
 
 function holdsAllocatorLock(worker: usize): bool {
@@ -79,6 +84,23 @@ function holdsOutboxLock(worker: usize): bool {
     }
   }
   return false;
+}
+
+/**
+ * Lists every connection that has something waiting: whoever writes to an outbox lists it once its
+ * lock is given back, and may have trapped in between. To be listed twice does no harm.
+ */
+function listWaiting(worker: usize): void {
+  for (let index: u32 = 0; index < <u32> WORKER_COUNT_MAX; ++index) {
+    const owner: usize = WORKERS + index * WORKER_SIZE;
+    const slots: usize = load<u32>(owner, WORKER_SLOTS);
+    const carved = load<u32>(owner, WORKER_SLOT_CARVED);
+    for (let slot: u32 = 0; slot < carved; ++slot) {
+      const connection = slots + slot * SLOT_SIZE;
+      const isFull = (load<u32>(connection, OUTBOX_STATE) & POST_FULL) != 0;
+      if (isFull || load<u32>(connection, OUTBOX_BYTES) != 0) pushReady(worker, connection);
+    }
+  }
 }
 
 function emptyShard(worker: usize, shard: usize): void {
