@@ -22,6 +22,8 @@ const SYMBOLS = {
   TLS_server_method: { parameters: [], result: "usize" },
   BIO_s_mem: { parameters: [], result: "usize" },
   BIO_new: { parameters: ["usize"], result: "usize" },
+  BIO_new_socket: { parameters: ["i32", "i32"], result: "usize" },
+  BIO_ctrl_pending: { parameters: ["usize"], result: "usize" },
   BIO_write: { parameters: ["usize", "buffer", "i32"], result: "i32" },
   BIO_free: { parameters: ["usize"], result: "i32" },
   PEM_read_bio_X509: { parameters: ["usize", "usize", "usize", "usize"], result: "usize" },
@@ -30,11 +32,11 @@ const SYMBOLS = {
   EVP_PKEY_free: { parameters: ["usize"], result: "void" },
   ERR_clear_error: { parameters: [], result: "void" },
   SSL_new: { parameters: ["usize"], result: "usize" },
-  SSL_set_fd: { parameters: ["usize", "i32"], result: "i32" },
+  SSL_set_bio: { parameters: ["usize", "usize", "usize"], result: "void" },
   SSL_accept: { parameters: ["usize"], result: "i32" },
   SSL_read: { parameters: ["usize", "buffer", "i32"], result: "i32" },
   SSL_write: { parameters: ["usize", "buffer", "i32"], result: "i32" },
-  SSL_has_pending: { parameters: ["usize"], result: "i32" },
+  SSL_pending: { parameters: ["usize"], result: "i32" },
   SSL_get_error: { parameters: ["usize", "i32"], result: "i32" },
   SSL_shutdown: { parameters: ["usize"], result: "i32" },
   SSL_free: { parameters: ["usize"], result: "void" },
@@ -50,7 +52,6 @@ export const SSL_ERROR_ZERO_RETURN = 6;
 
 const SSL_CTRL_EXTRA_CHAIN_CERT = 14;
 const SSL_CTRL_MODE = 33;
-const SSL_CTRL_SET_READ_AHEAD = 41;
 const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
 const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
 const SSL_SESS_CACHE_OFF = 0n;
@@ -85,7 +86,6 @@ export function newContext(ssl: OpensslSymbols, pair: { cert: string; key: strin
     ssl.SSL_CTX_ctrl(context, command, value, pointer);
   control(SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_2_VERSION);
   control(SSL_CTRL_MODE, SSL_MODES);
-  control(SSL_CTRL_SET_READ_AHEAD, 1n); // One system call for the head and the body of a record.
   // Sessions are resumed by tickets, which clients keep.
   control(SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF);
   ssl.SSL_CTX_set_num_tickets(context, 1n);

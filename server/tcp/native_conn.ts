@@ -76,8 +76,7 @@ export class NativeConn implements Connected, Watched {
       const received = this.#receive(bytes);
       if (received !== undefined) return received;
     }
-    if (this.#mayRead) this.#driver.resumeLater(this);
-    else this.watch();
+    this.#waitToRead();
     return new Promise((resolve, reject) => {
       this.#reading = { bytes, resolve, reject };
     });
@@ -128,7 +127,7 @@ export class NativeConn implements Connected, Watched {
   #readNow({ bytes, resolve, reject }: Wait<number | null>): void {
     try {
       const received = this.#receive(bytes);
-      if (received === undefined) return this.watch();
+      if (received === undefined) return this.#waitToRead();
       this.#reading = undefined;
       resolve(received);
     } catch (error) {
@@ -149,11 +148,15 @@ export class NativeConn implements Connected, Watched {
     }
   }
 
+  #waitToRead(): void {
+    if (this.#mayRead) this.#driver.resumeLater(this);
+    else this.watch();
+  }
+
   #receive(bytes: Uint8Array<ArrayBuffer>): number | null | undefined {
     this.#readIn = this.#driver.turn;
     const received = this.receive(bytes);
-    if (received === undefined) this.#mayRead = false;
-    else if (received !== null) this.#mayRead = this.#hasEnded || this.mayHaveMore(bytes, received);
+    if (received !== null) this.#mayRead = this.#hasEnded || this.mayHaveMore(bytes, received);
     return received;
   }
 
@@ -167,8 +170,8 @@ export class NativeConn implements Connected, Watched {
     return undefined;
   }
 
-  /** Whether there may be more behind what was received; a stream gives all that it has. */
-  protected mayHaveMore(bytes: Uint8Array, received: number): boolean {
+  /** Whether there may be more behind what `receive` returned; a stream gives all that it has. */
+  protected mayHaveMore(bytes: Uint8Array, received: number | undefined): boolean {
     return received === bytes.length;
   }
 

@@ -107,7 +107,10 @@ export class NativeListener implements Listening<NativeConn>, Watched {
       const fd = this.#driver.libc.symbols.accept4(this.fd, name, this.#nameLength, FLAGS);
       if (fd >= 0) {
         this.#accepting = undefined;
-        return resolve(this.#connected(fd, name));
+        const conn = this.#connected(fd, name);
+        if (conn !== undefined) return resolve(conn);
+        this.#driver.libc.symbols.close(fd);
+        return reject(new Error("OpenSSL has no memory"));
       }
       const errno = this.#driver.libc.errno();
       // Whoever has gone while he waited is of no concern to those behind him.
@@ -152,9 +155,12 @@ export class NativeListener implements Listening<NativeConn>, Watched {
     this.#tls = { ssl, context: newContext(ssl, pair) };
   }
 
-  #connected(fd: number, name: Uint8Array): NativeConn {
+  /** Returns undefined where OpenSSL has no memory for it. */
+  #connected(fd: number, name: Uint8Array): NativeConn | undefined {
     if (this.#tls === undefined) return new NativeConn(this.#driver, fd, name);
-    return new NativeTlsConn(this.#driver, fd, name, this.#tls);
+    const { ssl, context } = this.#tls;
+    const session = ssl.SSL_new(context);
+    return session === 0n ? undefined : new NativeTlsConn(this.#driver, fd, name, { ssl, session });
   }
 
   #isTurnOver(): boolean {
