@@ -108,6 +108,8 @@ export class Series {
   }
 }
 
-function shown(value: number): string {
+/** TCP's load tester has no idle turns to tell of, which JSON makes of a NaN. */
+function shown(value: number | null): string {
+  if (value === null || Number.isNaN(value)) return "–";
   return Math.abs(value) < 100 ? value.toFixed(2) : Math.round(value).toLocaleString("en");
 }
