@@ -193,9 +193,7 @@ export class UdpSocket {
   }
 
   #set(level: number, option: number, value: Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>) {
-    if (this.#libc.symbols.setsockopt(this.#fd, level, option, value, value.byteLength) !== 0) {
-      throw new LibcError(`set option ${level}/${option} of a socket`, this.#libc.errno());
-    }
+    this.#libc.setOption(this.#fd, [level, option], value);
   }
 
   #option(level: number, option: number): number {

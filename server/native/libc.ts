@@ -86,6 +86,18 @@ export class Libc {
     return this.#errno[0]!;
   }
 
+  /** Sets an option of a socket. @throws LibcError */
+  setOption(
+    fd: number,
+    option: readonly [level: number, name: number],
+    value: Uint8Array<ArrayBuffer> | Int32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>,
+  ): void {
+    const [level, name] = option;
+    if (this.symbols.setsockopt(fd, level, name, value, value.byteLength) !== 0) {
+      throw new LibcError(`set option ${level}/${name} of a socket`, this.errno());
+    }
+  }
+
   /**
    * Tells where a buffer lies in this process. It never moves, but the caller must keep it
    * referenced for as long as the address is used: nothing else does.

@@ -63,7 +63,6 @@ export class NativeDriver implements Driver<NativeConn> {
   readonly #endProcess: (error: unknown) => void;
   readonly #addresses: readonly SocketAddress[];
   #isStopped = false;
-
   #woken: { wakes: Wakes; fd: number; call(): void } | undefined;
   readonly #wake = (fd: number) => void this.libc.symbols.write(fd, ONE, 8n);
 

@@ -145,9 +145,7 @@ export class NativeListener implements Listening<NativeConn>, Watched {
   }
 
   #set(level: number, option: number, value: Uint8Array<ArrayBuffer>): void {
-    if (this.#driver.libc.symbols.setsockopt(this.fd, level, option, value, value.length) !== 0) {
-      throw new LibcError(`set option ${level}/${option} of a socket`, this.#driver.libc.errno());
-    }
+    this.#driver.libc.setOption(this.fd, [level, option], value);
   }
 
   #useTls(pair: TlsKeyPair): void {
