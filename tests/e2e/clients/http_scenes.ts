@@ -6,9 +6,9 @@ import { HAS_IPV6 } from "../../support/configuration.ts";
 import type { Scheme } from "../../support/http_client.ts";
 import { HttpServer } from "../../support/http_suite.ts";
 import type { HttpServerOptions } from "../../support/http_suite.ts";
-import { type ScrapeCounts, toHex } from "../../support/packets.ts";
+import type { ScrapeCounts } from "../../support/packets.ts";
 import { ARIA2, aria2, leecher, LIBTORRENT, libtorrent, type Member } from "./swarm.ts";
-import { moveFile, refuse, seeder, type SwarmMember, type Tracker } from "./swarm.ts";
+import { moveFile, refuse, refusing, seeder, type SwarmMember, type Tracker } from "./swarm.ts";
 import { TRANSMISSION, transmission } from "./swarm.ts";
 import { Torrent } from "./torrent.ts";
 import { OUTER_IPV4, OUTER_IPV6 } from "./transmission.ts";
@@ -90,13 +90,9 @@ export function testHttpClients(scheme: Scheme): void {
   for (const [name, { possible, ...member }] of Object.entries(REFUSED)) {
     test(`a blacklisted torrent is refused to ${name}`, possible, async () => {
       await using torrent = await Torrent.create();
-      const configuration = (directory: string) => ({
-        network: { address: `${member.hostname}:0` },
-        access_list: { mode: "black", path: `${directory}/list.txt` },
-      });
-      const files = { "list.txt": toHex(torrent.infoHash) + "\n" };
       const { hostname } = member;
-      await using tracker = await HttpTracker.start(scheme, { configuration, files, hostname });
+      const options = { ...refusing(torrent, hostname), hostname };
+      await using tracker = await HttpTracker.start(scheme, options);
       await refuse(tracker, torrent, member);
     });
   }

@@ -6,7 +6,7 @@
  */
 import { strict as assert } from "node:assert";
 import { elapse } from "../../support/deadline.ts";
-import type { ScrapeCounts } from "../../support/packets.ts";
+import { type ScrapeCounts, toHex } from "../../support/packets.ts";
 import { Aria2Peer, hasAria2 } from "./aria2.ts";
 import { hasLibtorrent, LibtorrentPeer } from "./libtorrent.ts";
 import type { Peer, PeerOptions } from "./peer.ts";
@@ -77,6 +77,17 @@ export async function moveFile(tracker: Tracker, members: SwarmMember[]): Promis
   }
   for (const { peer } of started) await peer.stop();
   await untilCounts(tracker, infoHash, { seeders: 0, completed, leechers: 0 });
+}
+
+/** How a tracker is started that refuses a torrent. */
+export function refusing(torrent: Torrent, hostname: string) {
+  return {
+    configuration: (directory: string) => ({
+      network: { address: `${hostname}:0` },
+      access_list: { mode: "black", path: `${directory}/list.txt` },
+    }),
+    files: { "list.txt": toHex(torrent.infoHash) + "\n" },
+  };
 }
 
 /** Sees two clients report the tracker's refusal of `torrent`, and nothing moved. */

@@ -3,11 +3,11 @@
  * of each driver: they wait more than they work, so files of them run side by side.
  */
 import { type Driver, HAS_IPV6 } from "../../support/configuration.ts";
-import { EVENT_NONE, toHex } from "../../support/packets.ts";
+import { EVENT_NONE } from "../../support/packets.ts";
 import { type Server, startServer } from "../../support/server.ts";
 import { UdpClient } from "../../support/udp_client.ts";
 import { leecher, LIBTORRENT, libtorrent, type Member, moveFile } from "./swarm.ts";
-import { refuse, seeder, type SwarmMember, type Tracker } from "./swarm.ts";
+import { refuse, refusing, seeder, type SwarmMember, type Tracker } from "./swarm.ts";
 import { TRANSMISSION, transmission } from "./swarm.ts";
 import { Torrent } from "./torrent.ts";
 import { OUTER_IPV4 } from "./transmission.ts";
@@ -83,12 +83,7 @@ export function testUdpClients(driver: Driver, ignore: boolean): void {
 
 async function testRefusal(driver: Driver, member: Member): Promise<void> {
   await using torrent = await Torrent.create();
-  const configuration = (directory: string) => ({
-    network: { address: `${member.hostname}:0` },
-    access_list: { mode: "black", path: `${directory}/list.txt` },
-  });
-  const files = { "list.txt": toHex(torrent.infoHash) + "\n" };
-  await using server = await startServer({ driver, configuration, files });
+  await using server = await startServer({ driver, ...refusing(torrent, member.hostname) });
   await using tracker = await UdpTracker.of(server, member.hostname);
   await refuse(tracker, torrent, member);
 }
