@@ -1,14 +1,12 @@
 // What the kernel allows over HTTP: an epoll loop that answers each whole head with constant bytes
 // and keeps nothing. cc -O2 -o http_echo bench/limits/http_echo.c && ./http_echo PORT
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+#include "epoll_server.h"
 
 enum { EVENTS = 256, ROOM = 65536, PEERS = 25, ANSWER_MAX = 512 };
 
@@ -27,25 +25,16 @@ int main(int argc, char **argv) {
   memcpy(one + one_length, body, body_length);
   one_length += body_length;
 
-  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), on = 1;
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[argc - 1]))};
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0) return 69;
-  listen(listener, 1024);
-  int epoll = epoll_create1(0);
-  struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[EVENTS];
-  epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event);
+  int listener = open_listener(atoi(argv[argc - 1])), epoll = epoll_create1(0);
+  if (listener < 0) return 69;
+  struct epoll_event events[EVENTS];
+  watch(epoll, listener);
   for (;;) {
     int count = epoll_wait(epoll, events, EVENTS, -1);
     for (int i = 0; i < count; ++i) {
       int fd = events[i].data.fd;
       if (fd == listener) {
-        int client = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
-        if (client < 0) continue;
-        setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        event = (struct epoll_event){.events = EPOLLIN, .data.fd = client};
-        epoll_ctl(epoll, EPOLL_CTL_ADD, client, &event);
+        take_client(epoll, listener);
         continue;
       }
       ssize_t length = read(fd, in, ROOM);
